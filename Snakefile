@@ -1,0 +1,56 @@
+"""From a language model and pairs of SAEs to the case study of their matched features."""
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+from kindred.errors import KindredError
+from kindred.workflow import SNAPSHOT, prepare, stamp
+
+min_version("9.27")
+
+try:
+    PARAMS = prepare(main_process=workflow.is_main_process, experiment=config.get("experiment"))
+except KindredError as error:
+    raise WorkflowError(str(error))
+
+PAIRS = sorted(PARAMS.pairs)
+SAES = sorted({sae for pair in PARAMS.pairs.values() for sae in pair})
+SHARDS = [f"{shard:03d}" for shard in range(PARAMS.activations.n_shards)]
+
+
+wildcard_constraints:
+    sae="|".join(SAES),
+    pair="|".join(PAIRS),
+    shard=r"\d+",
+
+
+def manifests_of_pairs_with(sae):
+    """The matchings in which an SAE takes part: they choose its features."""
+    return expand(
+        rules.matching.output.manifest, pair=[name for name in PAIRS if sae in PARAMS.pairs[name]]
+    )
+
+
+def folders(manifests):
+    """The artefact folders of manifest files, as a step's command takes them."""
+    return [str(Path(manifest).parent) for manifest in manifests]
+
+
+include: "rules/corpus.smk"
+include: "rules/activations.smk"
+include: "rules/matching.smk"
+include: "rules/explanation.smk"
+include: "rules/report.smk"
+include: "rules/models.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.output,
+        rules.figures.output,
+        rules.report.output,
+
+
+localrules:
+    all,

@@ -1,0 +1,1 @@
+"""What the steps exchange: one module per artefact with its schema, version, `save` and `load`."""

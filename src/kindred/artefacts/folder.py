@@ -1,0 +1,180 @@
+"""An artefact is a folder with a manifest that is written last; whole or absent, never half."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kindred.errors import KindredError
+
+MANIFEST = "manifest.json"
+# Snakemake keeps the time of a directory output in a file of this name inside it.
+FOREIGN_FILES = frozenset({MANIFEST, ".snakemake_timestamp"})
+
+
+class FileRecord(BaseModel):
+    """Size in bytes and SHA-256 of one file of an artefact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    size: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What an artefact is, and what it was made from.
+
+    `params` holds every setting that its bytes depend on, `sources` the hash of the code of the step and of
+    all it imports from kindred, `inputs` the content hash of each artefact that was read, by path.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+    version: int
+    identity: str
+    params: dict[str, Any]
+    sources: str
+    inputs: dict[str, str]
+    files: dict[str, FileRecord]
+    content: str
+
+
+class Made(BaseModel):
+    """The part of a manifest that is known before the artefact is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+    version: int
+    identity: str
+    params: dict[str, Any]
+    sources: str
+    inputs: dict[str, str]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, read in a stream (a shard may be larger than memory)."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def artefact_files(directory: Path) -> list[Path]:
+    """The files of an artefact, in sorted order, without its manifest."""
+    return sorted(path for path in directory.rglob("*") if path.is_file() and path.name not in FOREIGN_FILES)
+
+
+def content_hash(files: dict[str, FileRecord]) -> str:
+    """One hash of all files' names and contents."""
+    lines = "".join(f"{name} {record.sha256}\n" for name, record in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """The manifest of an artefact, or None where there is none; raises KindredError if it is not readable."""
+    path = directory / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return None
+    except ValidationError as error:
+        raise KindredError(
+            f"{path}: not a manifest that this version of kindred can read ({error.error_count()} problems, "
+            f"first: {error.errors()[0]['msg']}); delete {directory} to have it made anew"
+        ) from error
+
+
+def size_damage(directory: Path, manifest: Manifest) -> str | None:
+    """The first file that is missing, unexpected or of another size than recorded, in words; None if all is well."""
+    present = {path.relative_to(directory).as_posix(): path for path in artefact_files(directory)}
+    for name, record in manifest.files.items():
+        if name not in present:
+            return f"{directory / name} is missing"
+        size = present[name].stat().st_size
+        if size != record.size:
+            return f"{directory / name} has {size} bytes, not the {record.size} it was written with"
+    extra = sorted(set(present) - set(manifest.files))
+    return f"{directory / extra[0]} is no part of the artefact" if extra else None
+
+
+def verify_content(directory: Path, kind: str, version: int) -> Manifest:
+    """Check an artefact's kind, version, sizes and checksums, and return its manifest.
+
+    A damaged artefact loses its manifest (renamed to manifest.json.damaged), so that the next run rebuilds it.
+
+    Raises:
+        KindredError: the artefact is absent, of another kind or version, or damaged.
+    """
+    manifest = read_manifest(directory)
+    if manifest is None:
+        raise KindredError(f"{directory}: no artefact here (no {MANIFEST}); run snakemake to have it made")
+    if (manifest.kind, manifest.version) != (kind, version):
+        raise KindredError(
+            f"{directory}: is {manifest.kind} version {manifest.version}, expected {kind} version {version}; "
+            "run snakemake to have it made anew"
+        )
+    damage = size_damage(directory, manifest) or _checksum_damage(directory, manifest)
+    if damage:
+        (directory / MANIFEST).replace(directory / f"{MANIFEST}.damaged")
+        raise KindredError(f"{damage}: damaged; run snakemake again to have {directory} rebuilt")
+    return manifest
+
+
+def _checksum_damage(directory: Path, manifest: Manifest) -> str | None:
+    for name, record in manifest.files.items():
+        if file_sha256(directory / name) != record.sha256:
+            return f"{directory / name} differs from what was written (checksum)"
+    return None
+
+
+@contextmanager
+def writing(directory: Path, made: Made) -> Iterator[Path]:
+    """Give an empty folder to write into; on success seal it with a manifest and put it in place.
+
+    On any error the folder is removed and what stood in its place before is left alone.
+
+    Raises:
+        KindredError: the disk is full, or the place cannot be written to.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{directory.name}.partial-"
+    for left_over in directory.parent.glob(f"{prefix}*"):
+        shutil.rmtree(left_over)
+    partial = directory.with_name(f"{prefix}{os.getpid()}")
+    try:
+        partial.mkdir()
+        yield partial
+        _seal(partial, made)
+        if directory.exists():
+            shutil.rmtree(directory)
+        partial.rename(directory)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise KindredError(
+                f"{directory}: no room left to write it ({os.strerror(error.errno)}); "
+                "free some space and run again: finished artefacts are kept"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _seal(partial: Path, made: Made) -> None:
+    files = {}
+    for path in artefact_files(partial):
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        record = FileRecord(size=path.stat().st_size, sha256=file_sha256(path))
+        files[path.relative_to(partial).as_posix()] = record
+    manifest = Manifest(**made.model_dump(), files=files, content=content_hash(files))
+    text = json.dumps(manifest.model_dump(), indent=1, sort_keys=True) + "\n"
+    with (partial / MANIFEST).open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

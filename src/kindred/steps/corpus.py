@@ -1,0 +1,53 @@
+"""Step corpus: the documents that params.corpus names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kindred.artefacts import corpus as artefact
+from kindred.corpus.document import Document
+from kindred.corpus.pydocs import DEFAULT_PACKAGES, read_package
+from kindred.errors import KindredError
+from kindred.params import CorpusParams
+from kindred.steps.job import Job, run
+
+
+def work(job: Job) -> None:
+    """Collect the documents, with their sources and labels."""
+    documents = collect(job.params.corpus, job)
+    if not documents:
+        raise KindredError(
+            f"corpus.source = {job.params.corpus.source}: the corpus is empty; name a source that holds text"
+        )
+    with job.write() as directory:
+        artefact.save(documents, directory)
+
+
+def collect(params: CorpusParams, job: Job) -> Sequence[Document]:
+    """Read the documents from where the params say."""
+    if params.source == "pydocs":
+        documents: list[Document] = []
+        packages = params.packages or DEFAULT_PACKAGES
+        for done, package in enumerate(packages, start=1):
+            documents += read_package(package)
+            job.progress(done, len(packages))
+        return documents
+    if params.path is None:
+        raise KindredError(f"corpus.path = null: corpus.source = {params.source} needs a path")
+    if params.source == "text_files":
+        from kindred.corpus.text_files import read_text_files
+
+        return list(read_text_files(Path(params.path)))
+    from kindred.corpus.hf_dataset import read_hf_dataset
+
+    return list(
+        read_hf_dataset(
+            params.path,
+            split=params.split,
+            text_column=params.text_column,
+            label_column=params.label_column,
+        )
+    )
+
+
+if __name__ == "__main__":
+    run("corpus", work, inputs=())

@@ -1,0 +1,138 @@
+"""What every step's command shares: arguments, checked inputs, progress, log, and one clear error."""
+
+import argparse
+import logging
+import resource
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+import threadpoolctl
+
+from kindred.artefacts.folder import writing
+from kindred.errors import KindredError
+from kindred.lineage import Lineage
+from kindred.params import Params
+
+Value = TypeVar("Value")
+PROGRESS_SECONDS = 5.0
+BAR_WIDTH = 20
+
+
+class Job:
+    """One run of a step for one artefact.
+
+    Attributes:
+        params: The experiment's parameters.
+        identity: The SAE, pair or shard; empty for a step that runs once.
+        paths: The input folders by argument name.
+    """
+
+    def __init__(self, params: Params, out: Path, paths: dict[str, list[Path]]) -> None:
+        self.params = params
+        self.out = out
+        self.paths = paths
+        self._lineage = Lineage(params)
+        if out not in self._lineage.artefacts:
+            raise KindredError(f"--out {out}: no artefact of this experiment lies there")
+        self._step, self.identity = self._lineage.artefacts[out]
+        self._inputs: dict[str, str] = {}
+        self._started = time.monotonic()
+        self._reported = self._started
+
+    def read(self, directory: Path, load: Callable[[Path], Value]) -> Value:
+        """Load an input once its lineage and content are verified, and remember it as an input."""
+        self._inputs[directory.as_posix()] = self._lineage.verified(directory).content
+        return load(directory)
+
+    def read_one(self, name: str, load: Callable[[Path], Value]) -> Value:
+        """Load the single input folder given as `--NAME`."""
+        (directory,) = self.paths[name]
+        return self.read(directory, load)
+
+    def read_each(self, name: str, load: Callable[[Path], Value]) -> dict[str, Value]:
+        """Load all input folders given as `--NAME`, by the last part of their path (SAE, pair or shard)."""
+        return {directory.name: self.read(directory, load) for directory in self.paths[name]}
+
+    @contextmanager
+    def write(self) -> Iterator[Path]:
+        """Give the folder to write the artefact into; it takes its place only when whole."""
+        made = self._lineage.made(self._step, self.identity, dict(sorted(self._inputs.items())))
+        with writing(self.out, made) as directory:
+            yield directory
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell how far the job is and how long it will still take (at most every few seconds)."""
+        now = time.monotonic()
+        if done < total and now - self._reported < PROGRESS_SECONDS:
+            return
+        self._reported = now
+        share = done / max(total, 1)
+        left = (now - self._started) * (1 - share) / max(share, 1e-9)
+        bar = ("#" * round(BAR_WIDTH * share)).ljust(BAR_WIDTH, ".")
+        name = f"{self._step.name}/{self.identity}".rstrip("/")
+        logging.info("%-24s [%s] %3.0f %%  %s left", name, bar, 100 * share, _clock(left))
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
+    """Parse the command line of step `name`, do the work, and turn a known error into one line and status 1."""
+    parser = argparse.ArgumentParser(prog=f"python -m kindred.steps.{name}", description=work.__doc__)
+    parser.add_argument("--params", type=Path, required=True, help="the validated parameters (JSON)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the artefact to make")
+    parser.add_argument("--log", type=Path, required=True, help="log file")
+    for argument in inputs:
+        parser.add_argument(f"--{argument}", type=Path, nargs="+", required=True, help="input folder(s)")
+    arguments = parser.parse_args()
+    _start_log(arguments.log)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        params = Params.model_validate_json(arguments.params.read_bytes())
+        job = Job(params, arguments.out, {argument: getattr(arguments, argument) for argument in inputs})
+        with threadpoolctl.threadpool_limits(params.model.threads):
+            _limit_torch_threads(params.model.threads)
+            work(job)
+    except KindredError as error:
+        logging.error("%s: %s", name, error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        logging.error("%s: interrupted; what is finished is kept, run again to go on", name)
+        sys.exit(130)
+    except Exception:
+        logging.error("%s: unexpected error, please report it with this log\n%s", name, traceback.format_exc())
+        sys.exit(1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    logging.debug("done: %s (peak memory %.0f MiB)", arguments.out, peak)
+
+
+def _limit_torch_threads(threads: int) -> None:
+    if "torch" in sys.modules:  # a step that does not import torch need not pay for it
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _start_log(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    everything = logging.FileHandler(path, mode="w")
+    everything.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.INFO)
+    terminal.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.DEBUG, handlers=[everything, terminal], force=True)
+    for chatty in ("matplotlib", "urllib3", "filelock", "fsspec", "httpx", "sentence_transformers", "PIL", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+    warnings.simplefilter("default")
