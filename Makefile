@@ -1,0 +1,31 @@
+# The two commands of the README. Everything happens in .venv, made from requirements.lock.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= 8
+
+.PHONY: tables test check report models clean
+
+tables: $(VENV)/.complete
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) results/tables results/figures results/report
+
+test: $(VENV)/.complete check
+	$(BIN)/python -m pytest -q -m "not slow"
+
+check: $(VENV)/.complete
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+
+# The shipped model and SAEs, trained anew from the documentation of the installed packages (hours on two cores).
+models: $(VENV)/.complete
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all models
+
+# pip is given one list, so that whatever CUDA or CPU build satisfies the pin of torch is taken. The environment
+# counts as made only once everything is in it.
+$(VENV)/.complete: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
