@@ -1,0 +1,1 @@
+"""Sparse autoencoders of every supported format behind one interface."""
