@@ -1,0 +1,1 @@
+"""One-to-one matching of the features of two sparse autoencoders."""

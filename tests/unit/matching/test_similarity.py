@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kindred.errors import KindredError
+from kindred.matching.similarity import Dictionary, cosine_blocks, largest_cosines, paired_cosines, unit_rows
+
+
+def directions(seed: int, n: int, d_model: int = 5) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, d_model)).astype(np.float32)
+
+
+def test_unit_rows_survive_scales_at_which_squares_vanish_or_overflow():
+    rows = np.array([[3e-30, 4e-30], [3e30, 4e30], [-3, 4]], dtype=np.float32)
+    np.testing.assert_allclose(
+        unit_rows(rows, sae="a", matrix="decoder"), [[0.6, 0.8], [0.6, 0.8], [-0.6, 0.8]]
+    )
+
+
+@pytest.mark.parametrize(("value", "words"), [(0.0, "zero"), (np.nan, "not finite"), (np.inf, "not finite")])
+def test_an_undefined_direction_is_named(value, words):
+    rows = directions(0, 6)
+    rows[[2, 4]] = value
+    with pytest.raises(KindredError, match=rf"'docs-0'.*encoder.*features 2, 4 are {words}"):
+        unit_rows(rows, sae="docs-0", matrix="encoder")
+
+
+def test_a_long_list_of_undefined_directions_is_cut():
+    with pytest.raises(KindredError, match="features 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more are zero"):
+        unit_rows(np.zeros((13, 4)), sae="a", matrix="decoder")
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30))
+def test_blocks_make_up_the_dense_matrix(n_left, n_right, block_elements):
+    left, right = directions(1, n_left), directions(2, n_right)
+    units = unit_rows(left, sae="a", matrix="decoder"), unit_rows(right, sae="b", matrix="decoder")
+    blocks = list(cosine_blocks(*units, block_elements))
+    expected = np.array([[np.dot(i, j) / np.linalg.norm(i) / np.linalg.norm(j) for j in right] for i in left])
+    np.testing.assert_allclose(np.concatenate([block for _, block in blocks]), expected, atol=1e-6)
+    assert [rows.start for rows, _ in blocks] == [0, *[rows.stop for rows, _ in blocks[:-1]]]
+    of_left, of_right = largest_cosines(*units)
+    np.testing.assert_allclose(of_left, expected.max(axis=1), atol=1e-6)
+    np.testing.assert_allclose(of_right, expected.max(axis=0), atol=1e-6)
+    pairs = np.array([0, n_left - 1]), np.array([n_right - 1, 0])
+    np.testing.assert_allclose(paired_cosines(*units, pairs), expected[pairs], atol=1e-6)
+
+
+def test_a_dictionary_whose_parts_do_not_fit_is_refused():
+    rows = directions(0, 4)
+    with pytest.raises(KindredError, match=r"'x'.*\[4, 5\].*\[5, 4\]"):
+        Dictionary("x", rows, rows.T, np.zeros(4, dtype=np.int64))
+    with pytest.raises(KindredError, match=r"4 features.*3"):
+        Dictionary("x", rows, rows, np.zeros(3, dtype=np.int64))
