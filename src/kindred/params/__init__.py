@@ -1,6 +1,8 @@
 """The validated parameters of an experiment: params.yaml and its overlays."""
 
-from kindred.params.loading import load_params
+from kindred.params.describe import describe
+from kindred.params.files import check_files
+from kindred.params.loading import available_experiments, load_params
 from kindred.params.saes import BatchTopKSae, FolderSae, SaeLensSae, SaeParams, SparsifySae
 from kindred.params.sections import (
     ActivationsParams,
@@ -39,5 +41,8 @@ __all__ = [
     "TablesParams",
     "TokensParams",
     "WindowsParams",
+    "available_experiments",
+    "check_files",
+    "describe",
     "load_params",
 ]

@@ -4,17 +4,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import ValidationError
 
 from kindred.errors import KindredError
+from kindred.params.combinations import combination_problems
+from kindred.params.problems import Origins, did_you_mean, refuse, shown
+from kindred.params.reading import read_mapping
+from kindred.params.refusals import problems_of
 from kindred.params.sections import Params
+
+EXPERIMENTS = Path("experiments")
+NO_OVERLAY = "default"
 
 # An overlay's set of SAEs belongs to its own model, so it takes the place of the whole mapping.
 REPLACED_WHOLE = ("saes", "pairs")
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `overlay` over `base`: mappings merge key by key, except `saes` and `pairs`, which are replaced."""
+    """Lay `overlay` over `base`: mappings merge key by key, except `saes` and `pairs`, which are replaced.
+
+    >>> merge({"a": {"b": 1, "c": 2}, "saes": {"x": 1}}, {"a": {"b": 3}, "saes": {"y": 2}})
+    {'a': {'b': 3, 'c': 2}, 'saes': {'y': 2}}
+    """
     merged = dict(base)
     for key, value in overlay.items():
         below = merged.get(key)
@@ -25,19 +36,60 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def load_params(
-    path: Path, *, experiment: str | None = None, experiments: Path = Path("experiments")
-) -> Params:
+def available_experiments(experiments: Path = EXPERIMENTS) -> list[str]:
+    """The names that `experiment` may take: default, and each overlay in the folder."""
+    return [NO_OVERLAY, *sorted(overlay.stem for overlay in experiments.glob("*.yaml"))]
+
+
+def load_params(path: Path, *, experiment: str | None = None, experiments: Path = EXPERIMENTS) -> Params:
     """Read params.yaml, lay the overlay of `experiment` over it and validate the result.
 
+    Args:
+        path: params.yaml.
+        experiment: the overlay's name; None takes the key `experiment` of the file. `default` is no overlay.
+        experiments: the folder of overlays.
+
     Raises:
-        KindredError: with one line per problem.
+        KindredError: one line per problem: an unreadable file, an unknown experiment, a wrong key, type,
+            range or combination.
     """
-    values = yaml.safe_load(path.read_text())
-    chosen = experiment or values["experiment"]
-    if chosen != "default":
-        values = merge(values, yaml.safe_load((experiments / f"{chosen}.yaml").read_text()))
+    base = read_mapping(path)
+    chosen = base.get("experiment", NO_OVERLAY) if experiment is None else experiment
+    origins = _origins(path, chosen, experiments, source=path if experiment is None else "command line")
+    values = merge(base, origins.overlay)
+    if "experiment" in base or experiment is not None:
+        values["experiment"] = chosen
     try:
-        return Params.model_validate({**values, "experiment": chosen})
-    except ValueError as error:
-        raise KindredError(str(error)) from error
+        params = Params.model_validate(values)
+    except ValidationError as error:
+        problems = problems_of(error, values)
+    else:
+        problems = combination_problems(params)
+    refuse(problems, origins)
+    return params
+
+
+def origins_of(params: Params, path: Path, experiments: Path = EXPERIMENTS) -> Origins:
+    """Where the keys of loaded parameters come from, for messages of later checks.
+
+    Raises:
+        KindredError: if the overlay that the parameters name is not there any more.
+    """
+    return _origins(path, params.experiment, experiments, source=path)
+
+
+def _origins(path: Path, chosen: object, experiments: Path, *, source: Path | str) -> Origins:
+    if chosen == NO_OVERLAY:
+        return Origins(path, None, {})
+    known = available_experiments(experiments)
+    if chosen not in known:
+        fault = f"unknown experiment{did_you_mean(chosen, known)} (allowed: {', '.join(known)})"
+        raise KindredError(f"{source}: experiment = {shown(chosen)}: {fault}")
+    overlay_path = experiments / f"{chosen}.yaml"
+    overlay = read_mapping(overlay_path)
+    if "experiment" in overlay:
+        raise KindredError(
+            f"{overlay_path}: experiment = {shown(overlay['experiment'])}: an overlay cannot choose an "
+            f"experiment; the key belongs in {path}"
+        )
+    return Origins(path, overlay_path, overlay)

@@ -26,7 +26,7 @@ class ModelParams(Section):
     revision: Text | None = Field(description="a hub revision; null: the hub's default branch")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="of the weights and activations")
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = Field(
-        description="cpu, mps, cuda or cuda:N"
+        description="where the model runs", json_schema_extra={"allowed": "cpu, mps, cuda, cuda:N"}
     )
     threads: Count = Field(description="of one job, fixed so that results do not depend on --cores")
 
