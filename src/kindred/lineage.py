@@ -78,7 +78,9 @@ class Lineage:
         if manifest is None:
             return "it is missing"
         if (manifest.kind, manifest.version, manifest.identity) != (step.name, step.version, identity):
-            return f"it is {manifest.kind} version {manifest.version} of {manifest.identity or 'the experiment'}"
+            return (
+                f"it is {manifest.kind} version {manifest.version} of {manifest.identity or 'the experiment'}"
+            )
         difference = first_difference(manifest.params, self.settings(step, identity))
         if difference:
             return f"it was made with {difference}"

@@ -25,7 +25,10 @@ def closure(module: str) -> list[Path]:
         seen.add(path)
         waiting.extend(_file_of(name) for name in _imports(path))
     data = {
-        file for path in seen for file in path.parent.rglob("*") if file.suffix in {".j2", ".html", ".css", ".js"}
+        file
+        for path in seen
+        for file in path.parent.rglob("*")
+        if file.suffix in {".j2", ".html", ".css", ".js"}
     }
     return sorted(seen | data)
 
@@ -75,6 +78,9 @@ def _imports(path: Path) -> tuple[str, ...]:
             names.append(node.module)
             names.extend(f"{node.module}.{alias.name}" for alias in node.names)
     with_parents = {
-        ".".join(parts[: end + 1]) for name in names if (parts := name.split(".")) for end in range(len(parts))
+        ".".join(parts[: end + 1])
+        for name in names
+        if (parts := name.split("."))
+        for end in range(len(parts))
     }
     return tuple(sorted(name for name in with_parents if name.split(".")[0] == "kindred"))

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from kindred.lineage import STAMPS, Lineage, survey
-from kindred.params import Params, check_against_sources, load_params
+from kindred.params import Params, check_files, load_params
 
 SNAPSHOT = Path(".kindred/params.json")
 
@@ -21,7 +21,7 @@ def prepare(*, main_process: bool, experiment: str | None) -> Params:
     if not main_process:
         return Params.model_validate_json(SNAPSHOT.read_bytes())
     params = load_params(Path("params.yaml"), experiment=experiment)
-    check_against_sources(params, Path())
+    check_files(params)
     _write_if_changed(SNAPSHOT, params.model_dump_json(indent=1) + "\n")
     survey(Lineage(params))
     return params

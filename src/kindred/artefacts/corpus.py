@@ -1,12 +1,10 @@
-"""The documents of an experiment's corpus, as parquet."""
+"""The documents of an experiment's corpus, as one table."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from kindred.corpus.document import Document
+from kindred.corpus.table import read_documents, write_documents
 
 KIND = "corpus"
 VERSION = 1
@@ -16,13 +14,9 @@ _FILE = "documents.parquet"
 
 def save(documents: Sequence[Document], directory: Path) -> None:
     """Write documents.parquet with the columns text, source and label."""
-    columns = {
-        name: [getattr(document, name) for document in documents] for name in ("text", "source", "label")
-    }
-    pq.write_table(pa.table(columns), directory / _FILE, compression="zstd")
+    write_documents(directory / _FILE, documents)
 
 
 def load(directory: Path) -> list[Document]:
     """Read the documents in their order."""
-    columns = pq.read_table(directory / _FILE).to_pydict()
-    return [Document(*row) for row in zip(columns["text"], columns["source"], columns["label"], strict=True)]
+    return read_documents(directory / _FILE)

@@ -6,6 +6,8 @@ from pathlib import Path
 from kindred.artefacts import corpus as artefact
 from kindred.corpus.document import Document
 from kindred.corpus.pydocs import DEFAULT_PACKAGES, read_package
+from kindred.corpus.hf_dataset import read_hf_dataset
+from kindred.corpus.text_files import read_text_files
 from kindred.errors import KindredError
 from kindred.params import CorpusParams
 from kindred.steps.job import Job, run
@@ -34,11 +36,7 @@ def collect(params: CorpusParams, job: Job) -> Sequence[Document]:
     if params.path is None:
         raise KindredError(f"corpus.path = null: corpus.source = {params.source} needs a path")
     if params.source == "text_files":
-        from kindred.corpus.text_files import read_text_files
-
         return list(read_text_files(Path(params.path)))
-    from kindred.corpus.hf_dataset import read_hf_dataset
-
     return list(
         read_hf_dataset(
             params.path,

@@ -80,6 +80,17 @@ class Job:
         name = f"{self._step.name}/{self.identity}".rstrip("/")
         logging.info("%-24s [%s] %3.0f %%  %s left", name, bar, 100 * share, _clock(left))
 
+    def counter(self, total: int) -> Callable[[int], None]:
+        """A callback that is told how many more are done, and reports the progress towards `total`."""
+        done = 0
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+            self.progress(done, total)
+
+        return advance
+
 
 def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
@@ -109,7 +120,9 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         logging.error("%s: interrupted; what is finished is kept, run again to go on", name)
         sys.exit(130)
     except Exception:
-        logging.error("%s: unexpected error, please report it with this log\n%s", name, traceback.format_exc())
+        logging.error(
+            "%s: unexpected error, please report it with this log\n%s", name, traceback.format_exc()
+        )
         sys.exit(1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     logging.debug("done: %s (peak memory %.0f MiB)", arguments.out, peak)
@@ -132,7 +145,16 @@ def _start_log(path: Path) -> None:
     terminal.setLevel(logging.INFO)
     terminal.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.DEBUG, handlers=[everything, terminal], force=True)
-    for chatty in ("matplotlib", "urllib3", "filelock", "fsspec", "httpx", "sentence_transformers", "PIL", "asyncio"):
+    for chatty in (
+        "matplotlib",
+        "urllib3",
+        "filelock",
+        "fsspec",
+        "httpx",
+        "sentence_transformers",
+        "PIL",
+        "asyncio",
+    ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     warnings.simplefilter("default")
