@@ -1,0 +1,108 @@
+"""Sparse activations of all SAEs over one shard of the contexts, as CSR arrays (one row per token)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kindred.errors import KindredError
+
+KIND = "activations"
+VERSION = 1
+
+_ARRAYS = ("indptr", "feature", "value")
+_SHARD_FILE = "shard.json"
+
+
+@dataclass(frozen=True, eq=False)
+class SparseActivations:
+    """Non-zero activations of one SAE, compressed by row; a row is a token, special ones have empty rows.
+
+    Attributes:
+        indptr: int64 [n_tokens + 1]; row t holds entries indptr[t] to indptr[t + 1].
+        feature: uint16 or uint32 [nnz], ascending within a row.
+        value: float32 [nnz], all positive and finite.
+    """
+
+    indptr: NDArray[np.int64]
+    feature: NDArray[np.unsignedinteger]
+    value: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if not (self.feature.shape == self.value.shape == (int(self.indptr[-1]),)):
+            raise KindredError(
+                f"sparse activations do not fit together: indptr ends at {int(self.indptr[-1])}, "
+                f"feature has shape {self.feature.shape} and value {self.value.shape}; make the shard anew"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationShard:
+    """What every SAE does on contexts first_context to first_context + n_contexts.
+
+    Attributes:
+        first_context: Index of the first context within the corpus.
+        n_contexts: Contexts in this shard (may be 0).
+        context_length: Positions per context.
+        d_sae: Features of each SAE, by name.
+        saes: Activations of each SAE, by name; row = context_of_shard * context_length + position.
+    """
+
+    first_context: int
+    n_contexts: int
+    context_length: int
+    d_sae: Mapping[str, int]
+    saes: Mapping[str, SparseActivations]
+
+    def __post_init__(self) -> None:
+        n_rows = self.n_contexts * self.context_length
+        for name, activations in self.saes.items():
+            if activations.indptr.shape != (n_rows + 1,):
+                raise KindredError(
+                    f"activations of {name} have {activations.indptr.shape[0] - 1} rows, but "
+                    f"{self.n_contexts} contexts of {self.context_length} tokens; make the shard anew"
+                )
+
+
+def feature_dtype(d_sae: int) -> type[np.uint16] | type[np.uint32]:
+    """Return the smallest of uint16 and uint32 that holds every feature index below ``d_sae``."""
+    return np.uint16 if d_sae <= 1 << 16 else np.uint32
+
+
+def save(value: ActivationShard, directory: Path) -> None:
+    """Write a shard: shard.json, and for each SAE a folder with indptr.npy, feature.npy and value.npy."""
+    for name, activations in value.saes.items():
+        (directory / name).mkdir()
+        for array in _ARRAYS:
+            np.save(directory / name / f"{array}.npy", getattr(activations, array), allow_pickle=False)
+    shard = {
+        "first_context": value.first_context,
+        "n_contexts": value.n_contexts,
+        "context_length": value.context_length,
+        "d_sae": {name: value.d_sae[name] for name in value.saes},
+    }
+    (directory / _SHARD_FILE).write_text(json.dumps(shard, indent=1, sort_keys=True) + "\n")
+
+
+def load(directory: Path) -> ActivationShard:
+    """Open a shard; its arrays are memory-mapped, so only what is touched is read.
+
+    Raises:
+        KindredError: If the arrays do not fit together.
+    """
+    shard = json.loads((directory / _SHARD_FILE).read_text())
+    saes = {
+        name: SparseActivations(
+            *(
+                np.load(directory / name / f"{array}.npy", mmap_mode="r", allow_pickle=False)
+                for array in _ARRAYS
+            )
+        )
+        for name in shard["d_sae"]
+    }
+    return ActivationShard(
+        shard["first_context"], shard["n_contexts"], shard["context_length"], shard["d_sae"], saes
+    )
