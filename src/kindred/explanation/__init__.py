@@ -1,0 +1,1 @@
+"""Self-explanation: a model is asked, with a feature's direction in place of a word, what the word means."""

@@ -1,0 +1,83 @@
+"""Cheaper explanations that a self-explanation has to beat: a steered continuation and the logit lens."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache
+
+from kindred.explanation.generation import Decoding, generate
+from kindred.explanation.injection import injected
+from kindred.models.hooks import final_norm, unembedding
+from kindred.models.loading import LoadedModel
+from kindred.models.tokenizer import special_tokens
+
+CONTINUATION_PROMPT = "The"
+CONTINUATION_SCALE = 1.0
+N_LENS_TOKENS = 10
+
+
+def steered_continuations(
+    loaded: LoadedModel,
+    vectors: Tensor,
+    boundary: int,
+    decoding: Decoding,
+    uniforms: NDArray[np.float64] | None,
+) -> list[str]:
+    """Continue BOS and a neutral word, with a vector added at every position, those generated included.
+
+    Args:
+        loaded: The model.
+        vectors: What is added, float32 [row, d_model].
+        boundary: Where: 0 is the embedding's output, b the output of block b - 1.
+        decoding: Length, temperature and ends.
+        uniforms: As in ``generate``.
+
+    Returns:
+        What follows the neutral word, for each row.
+    """
+    model, tokenizer = loaded.model, loaded.tokenizer
+    word = tokenizer(CONTINUATION_PROMPT, add_special_tokens=False)["input_ids"]
+    prompt = torch.tensor([special_tokens(tokenizer).bos, *word], device=model.device)
+    cache = DynamicCache(config=model.config)
+    with torch.no_grad(), injected(model, boundary, vectors, None, replaces=False):
+        output = model(
+            prompt.expand(len(vectors), -1), past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
+    return generate(
+        model,
+        tokenizer,
+        cache,
+        output.logits[:, -1].float(),
+        decoding,
+        uniforms=uniforms,
+        steer=lambda rows: injected(model, boundary, vectors[rows], None, replaces=False),
+    )
+
+
+def logit_lens(loaded: LoadedModel, directions: Tensor) -> list[str]:
+    """Return the tokens that each direction favours most, read through final norm and unembedding.
+
+    The norm is applied to the direction and to its negative; half the difference is the direction times the
+    norm's weight (for a LayerNorm centred first) without its bias, in whatever form the weight is stored.
+
+    Args:
+        loaded: The model.
+        directions: Unit vectors, float32 [feature, d_model].
+
+    Returns:
+        The 10 best tokens of each feature, special ones left out, stripped and joined by a comma and a space.
+    """
+    # At the norm of a typical residual, the norm's epsilon is negligible.
+    typical = (directions * directions.shape[-1] ** 0.5).to(loaded.model.dtype)
+    norm = final_norm(loaded.model)
+    with torch.no_grad():
+        read = (norm(typical) - norm(-typical)) / 2
+        logits = (read @ unembedding(loaded.model).T).float()
+    logits[:, [token for token in loaded.tokenizer.all_special_ids if token < logits.shape[1]]] = -torch.inf
+    # A stable sort makes ties go to the lower id, which topk does not promise.
+    best = logits.argsort(dim=-1, descending=True, stable=True)[:, :N_LENS_TOKENS]
+    return [
+        ", ".join(str(loaded.tokenizer.decode([token])).strip() for token in tokens)
+        for tokens in best.tolist()
+    ]

@@ -1,0 +1,121 @@
+"""Batched generation from a filled cache: greedy, or sampled with one stream of random numbers for each row.
+
+A row's draws do not depend on which rows share its batch; rows that have finished leave the batch.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from kindred.models.loading import LoadedModel
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a text goes on and where it ends.
+
+    Attributes:
+        max_new_tokens: Length limit.
+        temperature: Of sampling; None decodes greedily.
+        stop_ids: Tokens that end a text, EOS above all.
+        stop_text: Text that ends a text; what comes after it in the same token is cut off too.
+    """
+
+    max_new_tokens: int
+    temperature: float | None
+    stop_ids: frozenset[int]
+    stop_text: str | None
+
+
+def end_of_text_ids(loaded: LoadedModel) -> frozenset[int]:
+    """Return the tokenizer's EOS id and those that the model's own generation settings name (end of turn)."""
+    named = loaded.model.generation_config.eos_token_id
+    ids = list(named) if isinstance(named, (list, tuple)) else [named]
+    return frozenset(token for token in [loaded.tokenizer.eos_token_id, *ids] if token is not None)
+
+
+def uniform_draws(seeds: Sequence[tuple[int, ...]], n_draws: int) -> NDArray[np.float64]:
+    """Return numbers in [0, 1), [row, draw]; a tuple of integers >= 0 seeds each row."""
+    return np.stack([np.random.default_rng(seed).random(n_draws) for seed in seeds])
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    cache: DynamicCache,
+    logits: Tensor,
+    decoding: Decoding,
+    *,
+    uniforms: NDArray[np.float64] | None = None,
+    steer: Callable[[Tensor], AbstractContextManager[None]] | None = None,
+) -> list[str]:
+    """Continue each row of a cache and return the texts, stripped and without what ended them.
+
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer.
+        cache: Keys and values of the prompt; used up by this call.
+        logits: Of the first new token, [row, vocabulary].
+        decoding: Length, temperature and ends.
+        uniforms: Random numbers of each row, [row, max_new_tokens]; needed for sampling alone.
+        steer: Makes the context of each later forward pass from the indices of the rows still running.
+    """
+    generated: list[list[int]] = [[] for _ in range(len(logits))]
+    rows = torch.arange(len(logits), device=logits.device)
+    is_end = _EndDetector(tokenizer, decoding)
+    for step in range(decoding.max_new_tokens):
+        draws = None if uniforms is None else torch.from_numpy(uniforms[rows.cpu().numpy(), step])
+        chosen = _choose(logits, decoding.temperature, draws)
+        for row, token in zip(rows.tolist(), chosen.tolist(), strict=True):
+            generated[row].append(token)
+        running = torch.tensor([not is_end(token) for token in chosen.tolist()], device=rows.device)
+        if step + 1 == decoding.max_new_tokens or not running.any():
+            break
+        if not running.all():
+            cache.reorder_cache(running.nonzero()[:, 0])
+            rows, chosen = rows[running], chosen[running]
+        with torch.no_grad(), steer(rows) if steer else nullcontext():
+            output = model(chosen[:, None], past_key_values=cache, use_cache=True, logits_to_keep=1)
+        logits = output.logits[:, -1].float()
+    return [_text(tokenizer, tokens, decoding) for tokens in generated]
+
+
+class _EndDetector:
+    """Says whether a token ends a text; decodes each token of the vocabulary at most once."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, decoding: Decoding) -> None:
+        self._tokenizer = tokenizer
+        self._stop_text = decoding.stop_text
+        self._known = dict.fromkeys(decoding.stop_ids, True)
+
+    def __call__(self, token: int) -> bool:
+        if token not in self._known:
+            self._known[token] = self._stop_text is not None and self._stop_text in self._tokenizer.decode(
+                [token]
+            )
+        return self._known[token]
+
+
+def _choose(logits: Tensor, temperature: float | None, draws: Tensor | None) -> Tensor:
+    """Return each row's likeliest token, or the one whose share of the cumulative sum holds the draw."""
+    if temperature is None:
+        return logits.argmax(-1)
+    if draws is None:
+        raise ValueError("sampling needs random numbers; pass uniforms")
+    cumulative = torch.softmax(logits.double() / temperature, dim=-1).cumsum(-1)
+    target = draws.to(cumulative.device)[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, tokens: list[int], decoding: Decoding) -> str:
+    kept = tokens[:-1] if tokens[-1] in decoding.stop_ids else tokens
+    text = str(tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    if decoding.stop_text is not None:
+        text = text.split(decoding.stop_text, 1)[0]
+    return text.strip()

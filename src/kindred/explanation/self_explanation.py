@@ -1,0 +1,172 @@
+"""Explanations of features in the model's own words (Kharlapenko et al. 2024; SelfIE; Patchscopes)."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from kindred.artefacts.explanation import Explanations
+from kindred.errors import KindredError
+from kindred.explanation.baselines import CONTINUATION_PROMPT, CONTINUATION_SCALE
+from kindred.explanation.composite import best_scales, composite, is_self_explainable
+from kindred.explanation.injection import Steering, unit_directions
+from kindred.explanation.neutral import NeutralResidual, neutral_residuals, steering_boundary
+from kindred.explanation.prompt_pass import SteeredPrompt
+from kindred.explanation.sweep import scale_grid, sweep
+from kindred.explanation.template import PlaceholderPrompt, build_prompt
+from kindred.explanation.texts import Speaker
+from kindred.models.hooks import HookPoint
+from kindred.models.loading import LoadedModel
+from kindred.params import ExplanationParams
+
+Progress = Callable[[int, int], None]
+_NEUTRAL_CONTEXTS_PER_PASS = 32
+
+
+def explain(
+    loaded: LoadedModel,
+    directions: Tensor,
+    features: Sequence[int],
+    *,
+    neutral_tokens: Tensor,
+    neutral_special: Tensor,
+    params: ExplanationParams,
+    hook_point: HookPoint,
+    seed: int,
+    progress: Progress | None = None,
+) -> Explanations:
+    """Explain features by steering, and by the baselines that need the model.
+
+    Equal arguments give equal results; neither the curves nor the texts of a feature depend on the features
+    beside it or on ``batch_size``, up to floating-point noise.
+
+    Args:
+        loaded: The model.
+        directions: Decoder rows of the features, [feature, d_model].
+        features: Their indices in the SAE.
+        neutral_tokens: Text that sets the unit of the scale, long [context, position]; padding at the end.
+        neutral_special: True at BOS, EOS and padding, bool [context, position].
+        params: The section `explanation`.
+        hook_point: Where the SAE reads the model; continuations are steered there.
+        seed: The experiment's.
+        progress: Told rows done and rows in all.
+
+    Raises:
+        KindredError: If the params ask for what the model, its tokenizer or the grid does not have.
+    """
+    prompt = build_prompt(loaded.tokenizer, params.template)
+    probe_layer = _check_layers(loaded, params)
+    _check_scales(params)
+    _check_length(loaded, len(prompt.token_ids) + params.max_new_tokens)
+    boundary = steering_boundary(hook_point)
+    neutral = neutral_residuals(
+        loaded,
+        neutral_tokens,
+        neutral_special,
+        sorted({params.inject_layer, boundary}),
+        _NEUTRAL_CONTEXTS_PER_PASS,
+    )
+    units = unit_directions(directions, features).to(loaded.model.device)
+    steering = _steering(units, neutral[params.inject_layer], params)
+    steered = SteeredPrompt(loaded.model, prompt, steering, probe_layer)
+    n_features = len(features)
+    advance = _counter(progress, 2 + n_features * (params.n_scales + params.n_explanations))
+    scales = scale_grid(params.n_scales, params.max_scale)
+    curves = sweep(
+        steered, units, scales, metric=params.metric, batch_size=params.batch_size, advance=advance
+    )
+    composites = composite(curves.self_similarity, curves.entropy, params.alpha)
+    chosen = best_scales(composites, params.n_explanations)
+    speaker = Speaker(loaded, params, seed, np.asarray(features, dtype=np.int64), advance)
+    continuation_vectors = units * (CONTINUATION_SCALE * neutral[boundary].mean_norm)
+    texts = pd.concat(
+        [
+            speaker.self_explanations(steered, scales, chosen),
+            speaker.unsteered(steered),
+            speaker.continuations(continuation_vectors, boundary),
+            speaker.lens(units),
+        ],
+        ignore_index=True,
+    )
+    return Explanations(
+        features=np.asarray(features, dtype=np.int64),
+        scales=scales,
+        self_similarity=curves.self_similarity,
+        entropy=curves.entropy,
+        composite=composites,
+        best_scale=scales[chosen[:, 0]],
+        self_explainable=is_self_explainable(curves.self_similarity, params.failure_threshold),
+        texts=texts,
+        settings=_settings(params, prompt, hook_point, neutral, seed),
+    )
+
+
+def _steering(units: Tensor, neutral: NeutralResidual, params: ExplanationParams) -> Steering:
+    unit = neutral.mean_norm if params.norm == "relative" else 1.0
+    return Steering(params.inject_layer, units, unit, params.injection, neutral.mean.to(units.device))
+
+
+def _check_layers(loaded: LoadedModel, params: ExplanationParams) -> int:
+    """Return the probed layer after a look at both layers."""
+    last = loaded.n_layers - 1
+    probe_layer = last if params.probe_layer is None else params.probe_layer
+    for name, layer in (("inject_layer", params.inject_layer), ("probe_layer", probe_layer)):
+        if layer > last:
+            raise KindredError(f"explanation.{name} is {layer}, but the model has layers 0 to {last}")
+    if probe_layer < params.inject_layer:
+        raise KindredError(
+            f"explanation.probe_layer is {probe_layer}, before inject_layer {params.inject_layer}: "
+            "nothing injected would reach it; choose a later layer or null"
+        )
+    return probe_layer
+
+
+def _check_scales(params: ExplanationParams) -> None:
+    if params.n_explanations > params.n_scales - 1:
+        raise KindredError(
+            f"explanation.n_explanations is {params.n_explanations}, but explanation.n_scales gives only "
+            f"{params.n_scales - 1} scales above 0; raise n_scales or lower n_explanations"
+        )
+
+
+def _check_length(loaded: LoadedModel, n_tokens: int) -> None:
+    limit = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    if limit is not None and n_tokens > limit:
+        raise KindredError(
+            f"the prompt and explanation.max_new_tokens make {n_tokens} tokens, but the model takes {limit}: "
+            "lower max_new_tokens"
+        )
+
+
+def _counter(progress: Progress | None, n_rows: int) -> Callable[[int], None]:
+    done = 0
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if progress is not None:
+            progress(done, n_rows)
+
+    return advance
+
+
+def _settings(
+    params: ExplanationParams,
+    prompt: PlaceholderPrompt,
+    hook_point: HookPoint,
+    neutral: dict[int, NeutralResidual],
+    seed: int,
+) -> dict[str, object]:
+    """What a reader needs to make sense of the numbers."""
+    return {
+        **params.model_dump(),
+        "seed": seed,
+        "prompt": prompt.text,
+        "placeholder": prompt.placeholder,
+        "placeholder_positions": list(prompt.positions),
+        "mean_residual_norm": neutral[params.inject_layer].mean_norm,
+        "continuation_prompt": CONTINUATION_PROMPT,
+        "continuation_scale": CONTINUATION_SCALE,
+        "continuation_mean_residual_norm": neutral[steering_boundary(hook_point)].mean_norm,
+    }

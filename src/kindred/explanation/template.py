@@ -1,0 +1,99 @@
+"""Prompts with a placeholder for a direction (Kharlapenko et al. 2024, 'Self-explaining SAE features')."""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from kindred.errors import KindredError
+from kindred.models.tokenizer import special_tokens
+
+CLOSING_QUOTE = '"'
+
+
+@dataclass(frozen=True)
+class Template:
+    """A question about the placeholder ``{X}`` and the beginning of its answer, up to an open quote."""
+
+    name: str
+    prompt: str
+    answer_prefix: str
+
+
+@dataclass(frozen=True)
+class PlaceholderPrompt:
+    """A template as token ids.
+
+    Attributes:
+        template: Name of the template.
+        placeholder: The word that stood for the direction when the text was tokenized.
+        text: The text, without the BOS that stands before it where there is no chat template.
+        token_ids: All tokens, BOS included.
+        positions: Indices into ``token_ids`` of every placeholder, ascending.
+    """
+
+    template: str
+    placeholder: str
+    text: str
+    token_ids: tuple[int, ...]
+    positions: tuple[int, ...]
+
+    @property
+    def n_shared(self) -> int:
+        """Number of tokens before the first placeholder, which are the same whatever is injected."""
+        return self.positions[0]
+
+
+TEMPLATES = {
+    template.name: template
+    for template in (
+        Template("meaning", 'What is the meaning of the word "{X}"?', 'The meaning of the word "{X}" is "'),
+        Template(
+            "repeat",
+            'Repeat "{X}" four times exactly as it is written.',
+            '1. "{X}"\n2. "{X}"\n3. "{X}"\n4. "',
+        ),
+    )
+}
+
+# The second is for tokenizers that join a quotation mark and the letter after it.
+_PLACEHOLDERS = ("X", " X")
+
+
+def build_prompt(tokenizer: PreTrainedTokenizerBase, template: str) -> PlaceholderPrompt:
+    """Tokenize a template and find every placeholder, in the question and in the answer's beginning.
+
+    The question goes through the tokenizer's chat template if it has one; else the text is BOS, the question,
+    a line break and the answer's beginning. The token of a placeholder is X alone, with or without a space.
+
+    Raises:
+        KindredError: If the template is unknown, or the tokenizer joins the placeholder with its neighbours.
+    """
+    if template not in TEMPLATES:
+        raise KindredError(f"explanation.template is {template!r}; choose one of {', '.join(TEMPLATES)}")
+    chosen = TEMPLATES[template]
+    expected = (chosen.prompt + chosen.answer_prefix).count("{X}")
+    for placeholder in _PLACEHOLDERS:
+        text, token_ids = _tokenize(tokenizer, chosen, placeholder)
+        is_placeholder = {token: tokenizer.decode([token]).strip() == "X" for token in set(token_ids)}
+        positions = tuple(index for index, token in enumerate(token_ids) if is_placeholder[token])
+        if len(positions) == expected:
+            return PlaceholderPrompt(template, placeholder, text, token_ids, positions)
+    raise KindredError(
+        f"tokenizer {tokenizer.name_or_path!r} does not make the placeholder X a token of its own at all "
+        f"{expected} places of template {template!r}; choose another explanation.template or another model"
+    )
+
+
+def _tokenize(
+    tokenizer: PreTrainedTokenizerBase, template: Template, placeholder: str
+) -> tuple[str, tuple[int, ...]]:
+    question = template.prompt.replace("{X}", placeholder)
+    answer = template.answer_prefix.replace("{X}", placeholder)
+    if tokenizer.chat_template:
+        message = [{"role": "user", "content": question}]
+        text = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True) + answer
+        bos = []  # the chat template writes its own
+    else:
+        text = f"{question}\n{answer}"
+        bos = [special_tokens(tokenizer).bos]
+    return text, (*bos, *tokenizer(text, add_special_tokens=False)["input_ids"])
