@@ -57,8 +57,8 @@ def _missing_folder(key: Key, source: str, root: Path) -> Problem:
     beside = sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else []
     found = str(Path(source).parent / nearest(Path(source).name, beside)) if beside else ""
     hint = f"; did you mean {found}?" if found else ""
-    advice = "; `dvc pull` fetches the shipped ones" if source.startswith(f"{SHIPPED}/") else ""
-    return Problem(key, source, f"no such folder{hint}{advice}")
+    advice = f"; `dvc pull` fetches those of {SHIPPED}/" if source.startswith(f"{SHIPPED}/") else ""
+    return Problem(key, source, f"no such folder{hint}", f"an existing folder{advice}")
 
 
 def _model(params: Params, root: Path, problems: list[Problem]) -> ModelFacts | None:
@@ -156,8 +156,8 @@ def _pairs(params: Params, saes: dict[str, SaeFacts]) -> Iterator[Problem]:
 
 def _other_paths(params: Params, root: Path) -> Iterator[Problem]:
     corpus, embedder = params.corpus, params.scoring.embedder
-    if corpus.path is not None and (corpus.source == "text_files" or looks_local(corpus.path)):
-        if not (root / corpus.path).is_dir():
-            yield _missing_folder(("corpus", "path"), corpus.path, root)
+    must_be_local = corpus.path is not None and (corpus.source == "text_files" or looks_local(corpus.path))
+    if corpus.path is not None and must_be_local and not (root / corpus.path).is_dir():
+        yield _missing_folder(("corpus", "path"), corpus.path, root)
     if looks_local(embedder) and not (root / embedder).is_dir():
         yield _missing_folder(("scoring", "embedder"), embedder, root)

@@ -1,6 +1,6 @@
 """Releases and ids of pretrained SAEs that the installed SAELens knows, read without importing it.
 
-The directory has 1.5 MB: importing SAELens or parsing all of it takes seconds, finding one release milliseconds.
+The directory has 1.5 MB: to import SAELens or parse all of it takes seconds, to find one release milliseconds.
 """
 
 import re
