@@ -8,6 +8,8 @@ import yaml
 
 from kindred.errors import KindredError
 
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice, of which YAML would keep the last, or that is no text."""
@@ -15,6 +17,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE_TAG:  # `<<: *name`, which may repeat keys: those beside it win
+                continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 self._refuse(f"the key {key} is not text; put it in quotes", key_node)

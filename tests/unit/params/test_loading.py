@@ -233,6 +233,13 @@ class TestReading:
             load_params(Path("params.yaml"))
         assert str(caught.value).startswith(expected)
 
+    def test_anchors_and_merge_keys_are_understood(self, write: Write, values: Values) -> None:
+        path = write(values)
+        saes = "saes: {a: &a {loader: folder, path: x}, b: {<<: *a, path: y}}"
+        kept = {key: value for key, value in values.items() if key not in {"saes", "pairs"}}
+        path.write_text(f"{saes}\npairs: {{p: [a, b]}}\n{yaml.safe_dump(kept)}")
+        assert load_params(path).saes["b"] == FolderSae(loader="folder", path="y")
+
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(KindredError, match=r"nowhere\.yaml: cannot be read: No such file"):
             load_params(tmp_path / "nowhere.yaml")
