@@ -7,7 +7,7 @@ Names and meanings are TransformerLens's (`hook_resid_pre`, `hook_resid_post`, `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -92,7 +92,7 @@ def blocks(model: PreTrainedModel) -> nn.ModuleList:
         KindredError: if no list of `num_hidden_layers` blocks is found.
     """
     n_layers = int(model.config.get_text_config().num_hidden_layers)
-    for _, module in _decoder(model).named_modules():
+    for module in _decoder(model).modules():
         if (
             isinstance(module, nn.ModuleList)
             and len(module) == n_layers
@@ -200,7 +200,8 @@ def run_to_hook_points(
         if not pending:
             raise _DeepestReachedError
 
-    handles = [_register(model, site, capture) for site in pending]
+    modules = {site: hooked_module(model, site) for site in pending}
+    handles = [_register(module, site, capture) for site, module in modules.items()]
     # Arguments left at None are not passed: some models do not know them.
     optional = {"attention_mask": attention_mask, "position_ids": position_ids}
     try:
@@ -217,8 +218,9 @@ def run_to_hook_points(
     return {point: captured[point.site] for point in hook_points}
 
 
-def _register(model: PreTrainedModel, site: HookPoint, capture: Any) -> torch.utils.hooks.RemovableHandle:
-    module = hooked_module(model, site)
+def _register(
+    module: nn.Module, site: HookPoint, capture: Callable[[HookPoint, Any], None]
+) -> torch.utils.hooks.RemovableHandle:
     if site.kind == "resid_pre":
 
         def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

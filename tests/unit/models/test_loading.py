@@ -1,0 +1,191 @@
+import json
+import os
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from kindred.errors import KindredError
+from kindred.models.loading import load_model
+
+CONFIG = LlamaConfig(
+    vocab_size=50,
+    hidden_size=16,
+    intermediate_size=32,
+    num_hidden_layers=3,
+    num_attention_heads=2,
+    bos_token_id=0,
+    eos_token_id=1,
+)
+
+
+def save_tokenizer(folder):
+    vocabulary = {"<bos>": 0, "<eos>": 1, "<unk>": 2, "hello": 3, "world": 4}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<eos>", unk_token="<unk>"
+    )
+    fast.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(CONFIG).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "model")
+
+
+def load(source, revision=None, dtype=torch.float32):
+    return load_model(str(source), revision=revision, dtype=dtype, device="cpu")
+
+
+def test_a_local_folder(folder):
+    loaded = load(folder)
+    assert (loaded.n_layers, loaded.d_model) == (3, 16)
+    assert not loaded.model.training
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+    assert loaded.tokenizer("hello world")["input_ids"] == [3, 4]
+    weights = load_file(folder / "model.safetensors")
+    assert torch.equal(
+        loaded.model.model.layers[1].mlp.up_proj.weight, weights["model.layers.1.mlp.up_proj.weight"]
+    )
+
+
+def test_dtype(folder):
+    assert load(folder, dtype=torch.bfloat16).model.dtype == torch.bfloat16
+
+
+def hub_cache(root, name, snapshots, refs):
+    """A cache as huggingface_hub lays it out: snapshots by commit, refs from branch to commit."""
+    repository = root / f"models--{name.replace('/', '--')}"
+    for commit, source in snapshots.items():
+        shutil.copytree(source, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    for branch, commit in refs.items():
+        (repository / "refs" / branch).write_text(commit)
+
+
+@pytest.fixture
+def offline_hub(tmp_path, monkeypatch):
+    """The hub's cache at a place of our own, and no network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def test_hub_name_and_revision(saved, tmp_path, offline_hub):
+    other = shutil.copytree(saved, tmp_path / "other")
+    torch.manual_seed(1)
+    AutoModelForCausalLM.from_config(CONFIG).save_pretrained(other)
+    old, new = "a" * 40, "b" * 40
+    hub_cache(offline_hub, "someone/tiny", {old: saved, new: other}, {"main": new, "v1": old})
+
+    def embedding_of(source):
+        return load_file(source / "model.safetensors")["model.embed_tokens.weight"]
+
+    for revision, source in ((None, other), ("main", other), ("v1", saved), (old, saved)):
+        weight = load("someone/tiny", revision).model.get_input_embeddings().weight
+        assert torch.equal(weight, embedding_of(source)), revision
+
+
+def test_hub_name_that_is_not_there(offline_hub):
+    with pytest.raises(KindredError, match=r"'models/docs-lm' \(not a local folder, so a hub name\\)"):
+        load("models/docs-lm")
+
+
+def test_revision_of_a_folder(folder):
+    with pytest.raises(KindredError, match=r"model\.revision is 'v1', but .* is a local folder"):
+        load(folder, "v1")
+
+
+def test_no_weights(folder):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(
+        KindredError, match=r"model folder .* could not be loaded: .*no file named model.safetensors"
+    ):
+        load(folder)
+
+
+@pytest.mark.parametrize("keep", [4, 100, 0.5, 0.999])
+def test_truncated_weights(folder, keep):
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: keep if keep > 1 else int(len(content) * keep)])
+    with pytest.raises(KindredError, match="safetensors file is corrupt or truncated"):
+        load(folder)
+
+
+def test_missing_and_misshapen_weights(folder):
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    key = "model.layers.1.mlp.up_proj.weight"
+    save_file(
+        {name: value for name, value in weights.items() if name != key}, path, metadata={"format": "pt"}
+    )
+    with pytest.raises(KindredError, match=f"1 weights are missing, {key} first"):
+        load(folder)
+    save_file(weights | {key: torch.zeros(2, 2)}, path, metadata={"format": "pt"})
+    with pytest.raises(KindredError, match="could not be loaded"):
+        load(folder)
+
+
+class Payload:
+    def __reduce__(self):
+        return os.mkdir, ("carried-code-ran",)
+
+
+def test_weights_that_carry_code(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": Payload()}, folder / "pytorch_model.bin")
+    with pytest.raises(KindredError, match="may carry code"):
+        load(folder)
+    assert not (folder / "carried-code-ran").exists()
+
+
+def test_no_tokenizer(folder):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(KindredError, match="tokenizer of the model folder"):
+        load(folder)
+
+
+def test_no_tokenizer_where_transformers_makes_up_an_empty_one(tmp_path):
+    config = GPT2Config(vocab_size=50, n_embd=16, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=1)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    with pytest.raises(KindredError, match="has no tokenizer"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{broken", json.dumps({"model_type": "nonsense"}), None])
+def test_damaged_config(folder, content):
+    path = folder / "config.json"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(KindredError, match=r"model folder .* could not be loaded"):
+        load(folder)
+
+
+def test_no_causal_language_model(tmp_path):
+    config = T5Config(vocab_size=50, d_model=16, d_kv=8, num_layers=1, num_heads=2, d_ff=16)
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    with pytest.raises(KindredError, match=r"could not be loaded: Unrecognized configuration"):
+        load(tmp_path)
