@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kindred.params import SaeLensSae, SparsifySae, check_files, load_params
+from kindred.params import Params, SaeLensSae, SparsifySae, check_files, load_params
 from kindred.params.releases import find_release, release_names
 from kindred.params.sites import Site
 from kindred.params.sources import read_model
@@ -107,6 +107,12 @@ class TestOverlay:
             site = release.site(sae.id)
             assert site is not None
             assert site.canonical == SITES[experiment]
+
+    def test_it_survives_the_way_through_json(self, repository: Path, experiment: str) -> None:
+        params = load_params(
+            repository / "params.yaml", experiment=experiment, experiments=repository / "experiments"
+        )
+        assert Params.model_validate_json(params.model_dump_json()) == params
 
     def test_it_sets_only_what_differs(self, repository: Path, experiment: str) -> None:
         overlay = yaml.safe_load((repository / "experiments" / f"{experiment}.yaml").read_text())
