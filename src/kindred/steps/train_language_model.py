@@ -1,4 +1,4 @@
-"""Train the small language model on the documents of a corpus; an interrupted training goes on where it stood."""
+"""Train the small language model on a corpus; an interrupted training goes on where it stood."""
 
 import argparse
 import hashlib
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = build_language_model(
         settings.architecture, len(tokenizer), special_tokens(tokenizer), settings.training.seed
     )
-    # Measured on one core with torch.compile: plain attention trains a sixth faster than the fused CPU kernel.
+    # Measured on one core with torch.compile: plain attention trains a sixth faster than the fused kernel.
     model.set_attn_implementation("eager")
     recipe = recipe_hash(data, settings)
     train_language_model(

@@ -1,0 +1,1 @@
+"""Documents with their source and label, and their packing into contexts of tokens."""

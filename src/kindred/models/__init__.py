@@ -1,0 +1,1 @@
+"""Language models: tokenizer, training, sampling, loading and hooks."""
