@@ -24,14 +24,12 @@ class Steering:
 
     Attributes:
         boundary: Where: 0 is the embedding's output, b the output of block b - 1 and the input of block b.
-        directions: Unit vectors, float32 [feature, d_model].
         unit: Residual norm that scale 1 stands for.
         kind: ``add`` the scaled direction, ``replace`` the residual by it, or by the mean residual plus it.
         mean: Mean residual at the boundary over neutral text, float32 [d_model].
     """
 
     boundary: int
-    directions: Tensor
     unit: float
     kind: InjectionKind
     mean: Tensor
@@ -41,9 +39,9 @@ class Steering:
         """Whether the residual that was there is thrown away."""
         return self.kind != "add"
 
-    def vectors(self, features: Tensor, scales: Tensor) -> Tensor:
-        """Return what is injected for rows of (feature's row in ``directions``, scale), [row, d_model]."""
-        scaled = self.directions[features] * (scales * self.unit)[:, None]
+    def vectors(self, directions: Tensor, scales: Tensor) -> Tensor:
+        """Return what is injected in rows of a unit vector, [row, d_model], and a scale, [row]."""
+        scaled = directions * (scales * self.unit)[:, None]
         return scaled + self.mean if self.kind == "mean_plus" else scaled
 
 

@@ -70,6 +70,9 @@ def neutral_residuals(
             total[boundary] += residual.sum(0)
             total_norm[boundary] += float(torch.linalg.vector_norm(residual, dim=-1).sum())
     return {
-        boundary: NeutralResidual((total[boundary] / n_positions).float(), total_norm[boundary] / n_positions)
+        boundary: NeutralResidual(
+            (total[boundary] / n_positions).float().to(loaded.model.device),
+            total_norm[boundary] / n_positions,
+        )
         for boundary in boundaries
     }

@@ -48,12 +48,12 @@ class SteeredPrompt:
             with torch.no_grad():
                 model(shared[None], past_key_values=self._shared_cache, use_cache=True, logits_to_keep=1)
 
-    def run(self, features: Tensor, scales: Tensor) -> PromptPass:
-        """Run the rest of the prompt; a row is a feature (its row in the directions) and a scale."""
-        n_rows = len(features)
+    def run(self, directions: Tensor, scales: Tensor) -> PromptPass:
+        """Run the rest of the prompt with rows of a unit vector, [row, d_model], and a scale, [row]."""
+        n_rows = len(directions)
         cache = copy.deepcopy(self._shared_cache)
         cache.reorder_cache(torch.zeros(n_rows, dtype=torch.long, device=self._model.device))
-        vectors = self._steering.vectors(features, scales)
+        vectors = self._steering.vectors(directions, scales)
         with (
             torch.no_grad(),
             injected(

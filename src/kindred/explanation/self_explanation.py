@@ -68,7 +68,7 @@ def explain(
         _NEUTRAL_CONTEXTS_PER_PASS,
     )
     units = unit_directions(directions, features).to(loaded.model.device)
-    steering = _steering(units, neutral[params.inject_layer], params)
+    steering = _steering(neutral[params.inject_layer], params)
     steered = SteeredPrompt(loaded.model, prompt, steering, probe_layer)
     n_features = len(features)
     advance = _counter(progress, 2 + n_features * (params.n_scales + params.n_explanations))
@@ -78,14 +78,13 @@ def explain(
     )
     composites = composite(curves.self_similarity, curves.entropy, params.alpha)
     chosen = best_scales(composites, params.n_explanations)
-    speaker = Speaker(loaded, params, seed, np.asarray(features, dtype=np.int64), advance)
-    continuation_vectors = units * (CONTINUATION_SCALE * neutral[boundary].mean_norm)
+    speaker = Speaker(loaded, params, seed, np.asarray(features, dtype=np.int64), units, advance)
     texts = pd.concat(
         [
             speaker.self_explanations(steered, scales, chosen),
             speaker.unsteered(steered),
-            speaker.continuations(continuation_vectors, boundary),
-            speaker.lens(units),
+            speaker.continuations(boundary, neutral[boundary].mean_norm),
+            speaker.lens(),
         ],
         ignore_index=True,
     )
@@ -102,9 +101,9 @@ def explain(
     )
 
 
-def _steering(units: Tensor, neutral: NeutralResidual, params: ExplanationParams) -> Steering:
+def _steering(neutral: NeutralResidual, params: ExplanationParams) -> Steering:
     unit = neutral.mean_norm if params.norm == "relative" else 1.0
-    return Steering(params.inject_layer, units, unit, params.injection, neutral.mean.to(units.device))
+    return Steering(params.inject_layer, unit, params.injection, neutral.mean)
 
 
 def _check_layers(loaded: LoadedModel, params: ExplanationParams) -> int:

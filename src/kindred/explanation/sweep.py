@@ -54,8 +54,7 @@ def sweep(
         advance: Told the number of rows after each pass.
     """
     n_features, n_scales = len(directions), len(scales)
-    device = directions.device
-    base = prompt.run(torch.zeros(1, dtype=torch.long, device=device), torch.zeros(1, device=device))
+    base = prompt.run(directions.new_zeros(1, directions.shape[1]), directions.new_zeros(1))
     base_log_probabilities = log_softmax(base.logits, dim=-1)
     advance(1)
     self_similarity = np.empty((n_features, n_scales), dtype=np.float32)
@@ -65,9 +64,9 @@ def sweep(
     row_features, row_scales = np.divmod(np.arange(n_features * (n_scales - 1)), n_scales - 1)
     for rows in row_batches(len(row_features), batch_size):
         feature, scale = row_features[rows], row_scales[rows] + 1
-        feature_rows = torch.from_numpy(feature).to(device)
-        state = prompt.run(feature_rows, torch.from_numpy(scales[scale]).to(device))
-        cosine = cosine_similarity(state.residual, directions[feature_rows], dim=-1)
+        injected = directions[torch.from_numpy(feature)]
+        state = prompt.run(injected, torch.from_numpy(scales[scale]).to(directions.device))
+        cosine = cosine_similarity(state.residual, injected, dim=-1)
         self_similarity[feature, scale] = cosine.cpu().numpy()
         entropy[feature, scale] = _nats(state, base_log_probabilities, metric)
         advance(len(feature))

@@ -26,12 +26,14 @@ class Speaker:
         params: ExplanationParams,
         seed: int,
         features: NDArray[np.int64],
+        directions: Tensor,
         advance: Callable[[int], None],
     ) -> None:
         self._loaded = loaded
         self._params = params
         self._seed = seed
         self._features = features
+        self._directions = directions  # unit vectors, [feature, d_model]
         self._advance = advance
 
     def self_explanations(
@@ -41,50 +43,44 @@ class Speaker:
         n_ranks = chosen.shape[1]
         rows, ranks = np.divmod(np.arange(chosen.size), n_ranks)
         row_scales = scales[chosen.reshape(-1)]
-        texts = self._prompted("self", prompt, rows, ranks, row_scales)
+        seeds = [("self", feature, rank) for feature, rank in zip(self._features[rows], ranks, strict=True)]
+        texts = self._prompted(prompt, self._directions[torch.from_numpy(rows)], row_scales, seeds)
         return _table(self._features[rows], "self", ranks, row_scales, texts)
 
     def unsteered(self, prompt: SteeredPrompt) -> pd.DataFrame:
         """The text at scale 0, generated once and given to every feature."""
-        first = np.zeros(1, dtype=np.int64)
-        texts = self._prompted("unsteered", prompt, first, first, np.zeros(1, dtype=np.float32))
+        nowhere = self._directions.new_zeros(1, self._directions.shape[1])
+        texts = self._prompted(prompt, nowhere, np.zeros(1, dtype=np.float32), [("unsteered", 0, 0)])
         return self._one_each("unsteered", 0.0, texts * len(self._features))
 
-    def continuations(self, vectors: Tensor, boundary: int) -> pd.DataFrame:
-        """The continuation of a neutral word under each feature's vector, [feature, d_model]."""
+    def continuations(self, boundary: int, mean_norm: float) -> pd.DataFrame:
+        """The continuation of a neutral word under each feature's direction, at the natural norm there."""
         texts: list[str] = []
+        vectors = self._directions * (CONTINUATION_SCALE * mean_norm)
         decoding = self._decoding(stop_text=None)
         for batch in row_batches(len(vectors), self._params.batch_size):
-            uniforms = self._uniforms(
-                "continuation", self._features[batch], np.zeros_like(self._features[batch])
-            )
+            uniforms = self._uniforms([("continuation", feature, 0) for feature in self._features[batch]])
             texts += steered_continuations(self._loaded, vectors[batch], boundary, decoding, uniforms)
             self._advance(batch.stop - batch.start)
         return self._one_each("continuation", CONTINUATION_SCALE, texts)
 
-    def lens(self, directions: Tensor) -> pd.DataFrame:
+    def lens(self) -> pd.DataFrame:
         """The tokens that each direction favours."""
-        return self._one_each("logit_lens", float("nan"), logit_lens(self._loaded, directions))
+        return self._one_each("logit_lens", float("nan"), logit_lens(self._loaded, self._directions))
 
     def _prompted(
         self,
-        method: str,
         prompt: SteeredPrompt,
-        rows: NDArray[np.int64],
-        ranks: NDArray[np.int64],
+        directions: Tensor,
         scales: NDArray[np.float32],
+        seeds: list[tuple[str, int, int]],
     ) -> list[str]:
         loaded = self._loaded
         texts: list[str] = []
         decoding = self._decoding(stop_text=CLOSING_QUOTE)
-        for batch in row_batches(len(rows), self._params.batch_size):
-            device = loaded.model.device
-            state = prompt.run(
-                torch.from_numpy(rows[batch]).to(device), torch.from_numpy(scales[batch]).to(device)
-            )
-            # The unsteered text belongs to no feature, so its draws must hang on none.
-            features = self._features[rows[batch]] if method == "self" else rows[batch]
-            uniforms = self._uniforms(method, features, ranks[batch])
+        for batch in row_batches(len(scales), self._params.batch_size):
+            state = prompt.run(directions[batch], torch.from_numpy(scales[batch]).to(directions.device))
+            uniforms = self._uniforms(seeds[batch])
             texts += generate(
                 loaded.model, loaded.tokenizer, state.cache, state.logits, decoding, uniforms=uniforms
             )
@@ -95,14 +91,12 @@ class Speaker:
         temperature = self._params.temperature if self._params.decoding == "sample" else None
         return Decoding(self._params.max_new_tokens, temperature, end_of_text_ids(self._loaded), stop_text)
 
-    def _uniforms(
-        self, method: str, features: NDArray[np.int64], ranks: NDArray[np.int64]
-    ) -> NDArray[np.float64] | None:
+    def _uniforms(self, rows: list[tuple[str, int, int]]) -> NDArray[np.float64] | None:
+        """Draw for rows of (method, feature, rank), each from a stream of its own; greedy decoding needs none."""
         if self._params.decoding == "greedy":
             return None
         seeds = [
-            (self._seed, METHODS.index(method), feature, rank)
-            for feature, rank in zip(features.tolist(), ranks.tolist(), strict=True)
+            (self._seed, METHODS.index(method), int(feature), int(rank)) for method, feature, rank in rows
         ]
         return uniform_draws(seeds, self._params.max_new_tokens)
 
