@@ -1,0 +1,1 @@
+"""The passages that activate a feature most, and their text as it was written."""
