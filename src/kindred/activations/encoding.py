@@ -129,6 +129,10 @@ def _check_inputs(
                 f"SAE {sae.name} reads {sae.d_model} dimensions, the model has {model.d_model}: "
                 "it was trained on another model; correct saes or model.source"
             )
+        for name, weight in sae.weights.items():
+            # An infinite threshold is a feature that never fires; NaN is never meant.
+            if bool(weight.isnan().any()):
+                raise KindredError(f"SAE {sae.name}: its {name} holds NaN; train or fetch the SAE again")
 
 
 def _compose(tokens: NDArray[np.int32], is_special: NDArray[np.bool_], first_context: int) -> _Batch:
