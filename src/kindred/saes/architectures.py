@@ -113,6 +113,6 @@ class GroupMaxSae(TopKSae):
 
     def _top(self, encoder_input: Tensor) -> tuple[Tensor, Tensor]:
         pre = self._pre_activations(encoder_input)
-        value, slot = pre.view(*pre.shape[:-1], self.k, -1).max(dim=-1)
+        value, slot = pre.view(*pre.shape[:-1], self.k, self.d_sae // self.k).max(dim=-1)
         first_of_group = torch.arange(0, self.d_sae, self.d_sae // self.k, device=slot.device)
         return value.relu(), slot + first_of_group
