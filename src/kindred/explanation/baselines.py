@@ -13,7 +13,8 @@ from kindred.models.loading import LoadedModel
 from kindred.models.tokenizer import special_tokens
 
 CONTINUATION_PROMPT = "The"
-CONTINUATION_SCALE = 1.0
+# Of the mean residual norm: below it texts hardly change, and at 1 many are one word over and over.
+CONTINUATION_SCALE = 0.5
 N_LENS_TOKENS = 10
 
 
