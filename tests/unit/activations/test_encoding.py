@@ -150,7 +150,7 @@ def test_rows_are_encoded_in_bounded_chunks(
 ) -> None:
     contexts = _contexts()
     whole = encode_contexts(model, saes, *contexts, batch_size=4)
-    monkeypatch.setattr(encoding, "DENSE_ELEMENTS", 3 * D_SAE)
+    monkeypatch.setattr(encoding, "CHUNK_ROWS", 3)
     chunked = encode_contexts(model, saes, *contexts, batch_size=4)
     for name in whole.saes:
         np.testing.assert_allclose(_dense(chunked, name), _dense(whole, name), rtol=1e-4, atol=1e-5)
