@@ -107,8 +107,8 @@ def test_hub_name_and_revision(saved, tmp_path, offline_hub):
 
 
 def test_hub_name_that_is_not_there(offline_hub):
-    with pytest.raises(KindredError, match=r"'models/docs-lm' \(not a local folder, so a hub name\\)"):
-        load("models/docs-lm")
+    with pytest.raises(KindredError, match=r"'models/not-there' \(not a local folder, so a hub name\)"):
+        load("models/not-there")
 
 
 def test_revision_of_a_folder(folder):
