@@ -111,7 +111,11 @@ def iterate_docstrings(path: Path) -> Iterator[tuple[str, str]]:
     if len(source) < _MINIMUM_FILE_CHARACTERS:
         return
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
+        for category in (
+            SyntaxWarning,
+            DeprecationWarning,
+        ):  # an invalid escape is one or other, by the Python
+            warnings.simplefilter("ignore", category)
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError):

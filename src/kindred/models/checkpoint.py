@@ -1,6 +1,7 @@
 """Private checkpoints of a training in progress: written whole or not at all, read as weights only."""
 
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,11 +33,14 @@ def read_checkpoint(path: Path, recipe: str) -> TrainingState | None:
     """Read the state to go on from, or None if no checkpoint has been written yet.
 
     Raises:
-        KindredError: If the checkpoint was written under another recipe.
+        KindredError: If the checkpoint is damaged, or was written under another recipe.
     """
     if not path.exists():
         return None
-    content = torch.load(path, weights_only=True, map_location="cpu")
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise KindredError(f"{path}: damaged, or no checkpoint; delete it to train anew") from error
     if content["recipe"] != recipe:
         raise KindredError(
             f"{path}: belongs to a training with other data or settings; delete it to train anew"

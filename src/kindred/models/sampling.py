@@ -128,7 +128,7 @@ def draw(logits: Tensor, generator: torch.Generator) -> Tensor:
     Returns:
         Token ids, int64 [row, 1].
     """
-    cumulative = torch.softmax(logits, dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    cumulative = torch.softmax(logits, dim=-1).cumsum(dim=-1, dtype=torch.float64)
     uniform = torch.rand(len(logits), 1, generator=generator, dtype=torch.float64, device=logits.device)
     # A uniform number is below 1, so the product is below the last sum: the first sum above it always exists.
     return torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)

@@ -209,8 +209,11 @@ def _autocast(settings: TrainingSettings) -> torch.autocast:
 
 
 def _validate(model: PreTrainedModel, validation: PackedContexts, settings: TrainingSettings) -> float:
-    n = settings.validation_contexts
-    few = PackedContexts(validation.tokens[:n], validation.is_special[:n], validation.document[:n])
+    # Contexts stand in the corpus's order, so an even choice among them sees every package.
+    chosen = slice(None, None, max(1, validation.n_contexts // settings.validation_contexts))
+    few = PackedContexts(
+        validation.tokens[chosen], validation.is_special[chosen], validation.document[chosen]
+    )
     model.eval()
     with _autocast(settings):
         loss = evaluate_loss(model, few, settings.batch_size)

@@ -2,9 +2,11 @@
 
 import argparse
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,8 +16,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from kindred.corpus.definitions import definition_frames
 from kindred.corpus.document import Document
-from kindred.corpus.packing import pack_documents
+from kindred.corpus.packing import PackedContexts, pack_documents
 from kindred.corpus.table import read_documents
+from kindred.models.card import language_model_card
 from kindred.models.checkpoint import checkpoint_writer, read_checkpoint
 from kindred.models.language_model import ArchitectureSettings, build_language_model
 from kindred.models.tokenizer import encode_documents, special_tokens
@@ -37,7 +40,7 @@ class LanguageModelSettings:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read documents and tokenizer, train, write the model's folder."""
+    """Read documents and tokenizer, train, write the model's folder and its card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=Path, required=True, help="table of documents (parquet)")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer")
@@ -67,6 +70,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     model.to(torch.bfloat16).save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)
+    # The card describes the rounded weights, which are those that are shipped.
+    card = language_model_card(model.float(), tokenizer, data, settings.training)
+    (options.out / "card.json").write_text(json.dumps(asdict(card), indent=2) + "\n")
 
 
 def prepare_data(
@@ -78,15 +84,16 @@ def prepare_data(
     )
     special = special_tokens(tokenizer)
     length = settings.architecture.context_length
-    packed = [
-        pack_documents(encode_documents(tokenizer, texts), length, special, pack=True) if texts else None
-        for texts in (
-            [document.text for document in training],
-            definition_frames(training),
-            [document.text for document in validation],
-        )
-    ]
-    return TrainingData(documents=packed[0], definitions=packed[1], validation=packed[2])
+    frames = definition_frames(training) if settings.training.definition_share > 0 else []
+
+    def packed(texts: list[str]) -> PackedContexts:
+        return pack_documents(encode_documents(tokenizer, texts), length, special, pack=True)
+
+    return TrainingData(
+        documents=packed([document.text for document in training]),
+        definitions=packed(frames) if frames else None,
+        validation=packed([document.text for document in validation]),
+    )
 
 
 def recipe_hash(data: TrainingData, settings: LanguageModelSettings) -> str:
@@ -98,26 +105,27 @@ def recipe_hash(data: TrainingData, settings: LanguageModelSettings) -> str:
 
 
 def progress_printer(every: int = 20) -> Callable[[Progress], None]:
-    """Return a function that prints one line every few steps, with the rate and the time left."""
-    start = time.monotonic()
-    first: list[int] = []
+    """Return a function that prints a line every few steps, with the rate since the line before and the time left."""
+    last_tokens, last_time = 0, time.monotonic()
 
     def report(progress: Progress) -> None:
-        first.append(progress.tokens)
-        if progress.step % every and progress.validation_loss_nats is None:
+        nonlocal last_tokens, last_time
+        validation = progress.validation_loss_nats
+        if progress.step % every and validation is None:
             return
-        rate = (progress.tokens - first[0]) / (time.monotonic() - start)
-        left = (progress.n_steps - progress.step) * progress.tokens / progress.step / max(rate, 1e-9)
-        validation = (
-            ""
-            if progress.validation_loss_nats is None
-            else f" validation {progress.validation_loss_nats:.4f}"
-        )
-        sys.stdout.write(
+        now = time.monotonic()
+        rate = (progress.tokens - last_tokens) / (now - last_time) if last_tokens else 0.0
+        total = progress.tokens // progress.step * progress.n_steps
+        line = (
             f"step {progress.step}/{progress.n_steps} tokens {progress.tokens} loss {progress.loss_nats:.4f}"
-            f"{validation} tokens/s {rate:.0f} minutes left {left / 60:.1f}\n"
         )
+        if validation is not None:
+            line += f" validation {validation:.4f}"
+        if rate:
+            line += f" tokens/s {rate:.0f} minutes left {(total - progress.tokens) / rate / 60:.1f}"
+        sys.stdout.write(line + "\n")
         sys.stdout.flush()
+        last_tokens, last_time = progress.tokens, now
 
     return report
 
