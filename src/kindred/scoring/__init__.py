@@ -1,0 +1,1 @@
+"""Embedding scores: how well an explanation retrieves the contexts in which its feature fires."""

@@ -1,0 +1,89 @@
+"""The contexts an explanation is tested on: some in which its feature fires, some in which it is silent.
+
+Source: METHODS, embedding score; Paulo et al. 2024 (2410.13928), appendix A.4.4. Unlike there, a context that
+shares a token with an example of the feature is never a test context.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kindred.artefacts.features import FeatureIndex
+from kindred.scoring.chunks import Chunks, chunk_activations
+
+
+@dataclass(frozen=True, eq=False)
+class Firing:
+    """Where one feature fires, in chunks.
+
+    Attributes:
+        active: Chunks in which it fires, ascending, int64.
+        value: Its largest activation in each of them, float32.
+        examples: Chunks that share a token with one of its top windows, ascending, int64: never tested on.
+    """
+
+    active: NDArray[np.int64]
+    value: NDArray[np.float32]
+    examples: NDArray[np.int64]
+
+    def is_silent(self, chunks: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which of some chunks may be negatives: the feature is silent there and they hold no example."""
+        return ~np.isin(chunks, self.active) & ~np.isin(chunks, self.examples)
+
+
+@dataclass(frozen=True, eq=False)
+class Positives:
+    """Test contexts in which a feature fires.
+
+    Attributes:
+        chunk: The chunks, by decile, ascending within one, int64.
+        decile: Part of the feature's activations that each was drawn from, 0 the weakest, int64.
+    """
+
+    chunk: NDArray[np.int64]
+    decile: NDArray[np.int64]
+
+
+def firing(chunks: Chunks, index: FeatureIndex, positions: pd.DataFrame, feature: int) -> Firing:
+    """Gather where a feature fires and where its examples lie.
+
+    Args:
+        chunks: The chunks of the corpus.
+        index: Activations of the SAE.
+        positions: Of the top windows of all features, as in the artefact `windows`.
+        feature: The feature.
+    """
+    active, value = chunk_activations(chunks, *index.of(feature))
+    own = positions[positions["feature"] == feature]
+    start = own["context"].to_numpy() * index.context_length + own["start"].to_numpy()
+    return Firing(active, value, overlapping(chunks, start, own["length"].to_numpy()))
+
+
+def overlapping(chunks: Chunks, start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the chunks that share a token with any of some stretches of flat token indices, ascending."""
+    tokens = [np.arange(first, first + n) for first, n in zip(start, length, strict=True)]
+    found = np.unique(chunks.of_tokens(np.concatenate([np.zeros(0, dtype=np.int64), *tokens])))
+    return found[found >= 0]
+
+
+def draw_positives(
+    fires: Firing, n_activating: int, n_deciles: int, generator: np.random.Generator
+) -> Positives:
+    """Draw equally many chunks from each of ``n_deciles`` equal parts of a feature's activations.
+
+    The parts are of the chunks that may be tested on, ordered by activation (equal ones by place), so that the
+    top windows taken out do not leave the highest part empty. A part that holds too few gives what it has: the
+    others do not make up for it, since that would shift the mix of strong and weak. Where ``n_deciles`` does
+    not divide ``n_activating``, the weakest parts give one more.
+    """
+    free = ~np.isin(fires.active, fires.examples)
+    chunk, value = fires.active[free], fires.value[free]
+    parts = np.array_split(chunk[np.lexsort((chunk, value))], n_deciles)
+    drawn = [
+        np.sort(generator.choice(part, min(len(part), n_activating // n_deciles + more), replace=False))
+        for part, more in zip(parts, np.arange(n_deciles) < n_activating % n_deciles, strict=True)
+    ]
+    decile = np.repeat(np.arange(n_deciles), [len(part) for part in drawn])
+    return Positives(np.concatenate(drawn).astype(np.int64), decile.astype(np.int64))

