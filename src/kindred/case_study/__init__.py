@@ -1,0 +1,1 @@
+"""What is known of two matched features, side by side."""
