@@ -9,7 +9,6 @@ def findings(step, identities):
 FINDINGS = {
     "features": findings("features", SAES),
     "matching": findings("matching", PAIRS),
-    "windows": findings("windows", SAES),
     "explanation": findings("explanation", SAES),
     "scoring": findings("scoring", SAES),
     "case_study": findings("case_study", PAIRS),
@@ -67,7 +66,6 @@ rule report:
     """Write the page that a reader scrolls, with everything inside it."""
     input:
         **FINDINGS,
-        figures=rules.figures.output,
         stamp=stamp("results/report"),
     output:
         directory("results/report"),
@@ -83,4 +81,4 @@ rule report:
         findings=FINDINGS_ARGUMENTS,
     shell:
         "python -m kindred.steps.report --params {params.snapshot} --log {log} --out {output}"
-        " --figures results/figures {params.findings}"
+        " {params.findings}"

@@ -136,21 +136,29 @@ def _case_study(params: Params, pair: str) -> Settings:
     return {"case_study": params.section("case_study"), "pair": list(params.pairs[pair])}
 
 
-def _tables(params: Params, _: str) -> Settings:
+def _findings(params: Params) -> Settings:
+    """What a reader of any result must be told; everything else that matters comes in by the inputs."""
     return {
-        "tables": params.section("tables"),
         "experiment": params.experiment,
-        "threshold": params.matching.threshold,
-        "pairs": {name: list(pair) for name, pair in sorted(params.pairs.items())},
+        "seed": params.seed,
+        "model": params.model.source,
+        "matching": params.section("matching"),
+        "explanation": params.section("explanation"),
+        "scoring": params.section("scoring"),
+        "pairs": [[name, *pair] for name, pair in params.pairs.items()],  # in the order they are shown in
     }
 
 
+def _tables(params: Params, _: str) -> Settings:
+    return {"tables": params.section("tables"), **_findings(params)}
+
+
 def _figures(params: Params, _: str) -> Settings:
-    return {"figures": params.section("figures"), **_tables(params, "")}
+    return {"figures": params.section("figures"), **_findings(params)}
 
 
 def _report(params: Params, _: str) -> Settings:
-    return {"report": params.section("report"), "params": params.model_dump(mode="json")}
+    return {"report": params.section("report"), **_findings(params)}
 
 
 STEPS: Mapping[str, Step] = {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from kindred.artefacts import corpus as artefact
 from kindred.corpus.document import Document
-from kindred.corpus.pydocs import DEFAULT_PACKAGES, read_package
 from kindred.corpus.hf_dataset import read_hf_dataset
+from kindred.corpus.pydocs import DEFAULT_PACKAGES, read_package
 from kindred.corpus.text_files import read_text_files
 from kindred.errors import KindredError
 from kindred.params import CorpusParams

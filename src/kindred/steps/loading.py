@@ -36,5 +36,5 @@ def open_saes(params: Params, model: LoadedModel) -> list[Sae]:
     ]
     for sae in saes:
         for warning in check_sae_against_model(sae, model, params.tokens):
-            logging.warning("%s: %s", sae.name, warning)
+            logging.warning("%s", warning)
     return saes
