@@ -6,6 +6,7 @@ pins give equal bytes.
 
 import ast
 import hashlib
+import platform
 import sysconfig
 import warnings
 from collections import Counter
@@ -51,6 +52,8 @@ DEFAULT_PACKAGES = (
 _TEST_FOLDERS = frozenset({"test", "tests", "testing", "_testing", "site-packages"})
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _MINIMUM_FILE_CHARACTERS = 60
+_ADDING_MARKS = ("docstr", "newdoc")
+_STATEMENT_FIELDS = ("body", "handlers", "cases", "orelse", "finalbody")
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,9 @@ def iterate_docstrings(path: Path) -> Iterator[tuple[str, str]]:
             tree = ast.parse(source)
         except (SyntaxError, ValueError):
             return
-    yield from _walk(tree, ())
+    # Most files call nothing that adds a docstring: then no expression needs to be looked into, which halves the time.
+    lowered = source.lower()
+    yield from _walk(tree, (), calls=any(mark.encode() in lowered for mark in _ADDING_MARKS))
 
 
 def package_records(documents: Sequence[Document], packages: Sequence[str]) -> dict[str, PackageRecord]:
@@ -153,7 +158,7 @@ def check_records(installed: Mapping[str, PackageRecord], recorded: Mapping[str,
 def package_version(package: str) -> str:
     """Return the installed version of a distribution (of Python itself for ``python``)."""
     if package == STANDARD_LIBRARY:
-        return sysconfig.get_python_version()
+        return platform.python_version()
     return _distribution(package).version
 
 
@@ -187,8 +192,8 @@ def _python_files(package: str) -> list[tuple[str, Path]]:
     )
 
 
-def _walk(node: ast.AST, scope: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield named docstrings in the order of the source."""
+def _walk(node: ast.AST, scope: tuple[str, ...], *, calls: bool) -> Iterator[tuple[str, str]]:
+    """Yield named docstrings in the order of the source, those added by calls too if `calls` is true."""
     if isinstance(node, _DOCUMENTED):
         if not isinstance(node, ast.Module):
             scope = (*scope, node.name)
@@ -201,14 +206,20 @@ def _walk(node: ast.AST, scope: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for text in texts:
             yield name, text
         return
-    for child in ast.iter_child_nodes(node):
-        yield from _walk(child, scope)
+    for child in ast.iter_child_nodes(node) if calls else _statements(node):
+        yield from _walk(child, scope, calls=calls)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements (and handlers and cases) directly within a statement, in the order of the source."""
+    for field in _STATEMENT_FIELDS:
+        yield from getattr(node, field, ())
 
 
 def _adds_docstring(function: ast.expr) -> bool:
     """Whether a called name is one of the ``add_docstr``, ``add_newdoc``, ``auto_docstring`` family."""
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return "docstr" in name.lower() or "newdoc" in name.lower()
+    return any(mark in name.lower() for mark in _ADDING_MARKS)
 
 
 def _call_strings(call: ast.Call) -> tuple[str, list[str]]:
