@@ -6,10 +6,24 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+DATA_SUFFIXES = (".j2", ".html", ".css", ".js")
+# What runs, checks and records a step without a say in the bytes it makes: the settings a step depends on are
+# compared by value, and an artefact's content by its hash.
+HARNESS = (
+    "kindred.artefacts.folder",
+    "kindred.errors",
+    "kindred.fingerprints",
+    "kindred.lineage",
+    "kindred.params",
+    "kindred.pipeline",
+    "kindred.sources",
+    "kindred.steps.job",
+    "kindred.workflow",
+)
 
 
 def closure(module: str) -> list[Path]:
-    """All files of kindred that importing `module` can execute, templates and data beside them included.
+    """All files of kindred that `module` can execute, templates and data beside them included, harness left out.
 
     Found by static parsing (imports inside functions count), so nothing is executed.
 
@@ -23,13 +37,9 @@ def closure(module: str) -> list[Path]:
         if path is None or path in seen:
             continue
         seen.add(path)
-        waiting.extend(_file_of(name) for name in _imports(path))
-    data = {
-        file
-        for path in seen
-        for file in path.parent.rglob("*")
-        if file.suffix in {".j2", ".html", ".css", ".js"}
-    }
+        waiting.extend(_file_of(name) for name in _imports(path) if not _is_harness(name))
+    folders = {path.parent for path in seen} - {PACKAGE, PACKAGE / "steps"}
+    data = {file for folder in folders for file in folder.rglob("*") if file.suffix in DATA_SUFFIXES}
     return sorted(seen | data)
 
 
@@ -57,6 +67,10 @@ def _meaning(path: Path) -> bytes:
             ):
                 first.value.value = ""
     return ast.dump(tree).encode()
+
+
+def _is_harness(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in HARNESS)
 
 
 def _file_of(module: str) -> Path | None:
