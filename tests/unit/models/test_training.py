@@ -137,6 +137,7 @@ def test_the_split_hangs_on_no_order():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, in its own compiler
 def test_compiled_training_in_bfloat16_learns_too():
     seen = []
     settings = TrainingSettings(token_budget=4 * 8 * 12, batch_size=4, warmup_steps=2, definition_share=0.0)
