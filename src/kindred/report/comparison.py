@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 Values = NDArray[np.float64]
 Outcome = Literal["higher", "lower", "undecided", "unmeasured"]
 N_RESAMPLES = 4000
+_DECIMALS = 12  # beyond these a difference of scores is rounding noise, which must not break ties
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def compare_paired(
     a, b = first[both], second[both]
     if len(a) < 2:
         return _unmeasured(question, True, a, b)
-    differences = a - b
+    differences = np.round(a - b, _DECIMALS)
     bootstrap = np.median(_resample(differences, generator), axis=1)
     signs = generator.integers(0, 2, size=(N_RESAMPLES, len(differences))) * 2 - 1
     # Equal pairs have no sign and so no say (Wilcoxon 1945).
@@ -124,7 +125,7 @@ def _conclude(
     p_value: float,
     confidence: float,
 ) -> Comparison:
-    low, high = np.quantile(bootstrap, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.round(np.quantile(bootstrap, [(1 - confidence) / 2, (1 + confidence) / 2]), _DECIMALS)
     outcome: Outcome = "undecided"
     # Both the interval and the test must agree before a difference is called one.
     if p_value < 1 - confidence and low > 0:
@@ -138,7 +139,7 @@ def _conclude(
         n_second=len(second),
         median_first=float(np.median(first)),
         median_second=float(np.median(second)),
-        difference=difference,
+        difference=round(difference, _DECIMALS),
         low=float(low),
         high=float(high),
         p_value=p_value,

@@ -6,6 +6,7 @@ import pandas as pd
 from kindred.report.study import GROUPS, SaeStudy, Study
 
 SIDES = ("left", "right")
+_DECIMALS = 12  # beyond these a difference of scores is rounding noise
 STATISTICS = (
     "n_tokens_active",
     "firing_rate",
@@ -88,7 +89,9 @@ def pairs_frame(study: Study) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     owned = (frame["auroc_left"] + frame["auroc_right"]) / 2
     swapped = (frame["swap_score_left"] + frame["swap_score_right"]) / 2
-    frame.insert(list(frame.columns).index("context_jaccard"), "swap_cost", owned - swapped)
+    frame.insert(
+        list(frame.columns).index("context_jaccard"), "swap_cost", (owned - swapped).round(_DECIMALS)
+    )
     return frame
 
 

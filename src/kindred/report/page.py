@@ -13,14 +13,14 @@ from kindred.report.cards import build_cards
 from kindred.report.figures import draw_figures
 from kindred.report.frames import scores_frame
 from kindred.report.markup import interval_plot
-from kindred.report.questions import ALL, ask, widest_scope
-from kindred.report.rendering import EM_DASH, format_number
+from kindred.report.questions import ALL, ask, find, widest_scope
+from kindred.report.rendering import EM_DASH
 from kindred.report.study import GROUPS, METHOD_NAMES, METHODS, Settings, Study
 from kindred.report.summary import baselines_frame, summary_frame
 from kindred.report.tables import null_notes, passed_over_notes
 from kindred.report.verdict import Finding, findings, headline
 
-DIGITS = 3  # significant digits on the page; the tables have more
+DECIMALS = 3  # on the page; the tables have more
 _CAPTIONS = {
     "similarity_distribution": "Cosines of the matched features of each pair of SAEs. Dark bars lie above the "
     "threshold (dashed); ticks under the axis mark the pairs chosen for a closer look.",
@@ -68,6 +68,9 @@ def build_report(study: Study, n_windows: int) -> str:
         settings=study.settings,
         verdict=headline(study, answers),
         scopes=[(name, _plotted(findings(study, answers, name))) for name in scopes],
+        tiles=[
+            find(answers, scope, *named) for named in (("agreement", "control"), ("auroc", "null_permuted"))
+        ],
         all_scope=ALL,
         summary=summary_frame(study).to_dict("records"),
         baselines=_baseline_rows(study),
@@ -96,14 +99,22 @@ def _notes(study: Study) -> list[str]:
     ]
 
 
-def _plotted(found: list[Finding]) -> list[tuple[Finding, Markup]]:
-    """Findings with plots on one common reach."""
-    bounds = [abs(bound) for item in found for bound in (item.comparison.low, item.comparison.high)]
-    reach = max((bound for bound in bounds if math.isfinite(bound)), default=1.0) or 1.0
-    return [
-        (item, interval_plot(item.comparison.difference, item.comparison.low, item.comparison.high, reach))
-        for item in found
-    ]
+def _plotted(found: list[Finding]) -> list[tuple[str, float, list[tuple[Finding, Markup]]]]:
+    """Findings in two blocks, title and reach of the axis first, since groups and methods differ on other scales."""
+    blocks = []
+    for title, paired in (
+        ("Best pairs and control pairs", False),
+        ("Self-explanations and what they must beat", True),
+    ):
+        inside = [item for item in found if item.comparison.paired == paired]
+        bounds = [abs(bound) for item in inside for bound in (item.comparison.low, item.comparison.high)]
+        reach = max((bound for bound in bounds if math.isfinite(bound)), default=0.0) or 1.0
+        plots = [
+            interval_plot(item.comparison.difference, item.comparison.low, item.comparison.high, reach)
+            for item in inside
+        ]
+        blocks.append((title, reach, list(zip(inside, plots, strict=True))))
+    return blocks
 
 
 def _baseline_rows(study: Study) -> list[dict[str, object]]:
@@ -134,14 +145,10 @@ def _palette() -> str:
     return ":root{" + "".join(f"{name}:{colour};" for name, colour in names.items()) + "}\n"
 
 
-def _number(value: float | None, digits: int = DIGITS) -> str:
+def _number(value: float | None) -> str:
     if value is None or pd.isna(value):
         return EM_DASH
-    return (
-        f"{value:,}"
-        if isinstance(value, int)
-        else format_number(float(value), digits).replace("-", "\N{MINUS SIGN}")
-    )
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{DECIMALS}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _percent(value: float | None) -> str:

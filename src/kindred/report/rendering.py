@@ -33,26 +33,25 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
-    "-": "{-}",  # no ligature of two hyphens
     "[": "{[}",  # after a row's end a bracket would be read as its optional argument
     "]": "{]}",
     "*": "{*}",
     "\n": r"\textbackslash{}n ",
     "\t": r"\textbackslash{}t ",
     "\r": r"\textbackslash{}r ",
-    "\N{EM DASH}": "---",
-    "\N{EN DASH}": "--",
+    "\N{EM DASH}": r"\textemdash{}",
+    "\N{EN DASH}": r"\textendash{}",
     "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
-    "\N{LEFT DOUBLE QUOTATION MARK}": "``",
-    "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
-    "\N{LEFT SINGLE QUOTATION MARK}": "`",
-    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": r"\textquotedblleft{}",
+    "\N{RIGHT DOUBLE QUOTATION MARK}": r"\textquotedblright{}",
+    "\N{LEFT SINGLE QUOTATION MARK}": r"\textquoteleft{}",
+    "\N{RIGHT SINGLE QUOTATION MARK}": r"\textquoteright{}",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{MINUS SIGN}": "$-$",
 }
 _ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"'}
+_LIGATURE = re.compile(r"([-'])(?=\1)")  # two hyphens would become a dash, two apostrophes a quotation mark
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&$!])")
 
 
@@ -94,7 +93,8 @@ def format_number(value: float, digits: int) -> str:
 
 def escape_latex(text: str) -> str:
     """Any text for LaTeX; a character that pdflatex may not know is written as its code point, [U+4E2D]."""
-    return "".join(_latex_character(character) for character in text)
+    escaped = "".join(_latex_character(character) for character in text)
+    return _LIGATURE.sub(r"\1{}", escaped)
 
 
 def escape_markdown(text: str) -> str:
@@ -176,7 +176,7 @@ def _latex(table: Table, digits: int) -> str:
     names = list(table.headings) or list(table.frame.columns)
     wide = [not table.transpose and name in table.wide for name in names] if not table.transpose else []
     wide = wide or [False] * len(head)
-    shares = 0.5 / max(sum(wide), 1)
+    shares = 0.36 / max(sum(wide), 1)
     columns = "".join(
         rf">{{\raggedright\arraybackslash}}p{{{shares:.2f}\linewidth}}" if broad else "l" if text else "r"
         for broad, text in zip(wide, is_text, strict=True)

@@ -12,11 +12,30 @@ from kindred.report.frames import features_frame, pairs_frame, scores_frame
 from kindred.report.questions import ask, comparisons_frame
 from kindred.report.rendering import Format, Table, render
 from kindred.report.study import GROUPS, Settings, Study
-from kindred.report.summary import MEDIANS, RATIOS, SIDED_MEDIANS, baselines_frame, summary_frame
+from kindred.report.summary import MEDIANS, SIDED_MEDIANS, baselines_frame, summary_frame
 
 FORMATS: tuple[Format, ...] = ("csv", "tex", "md")
 _JSON_DIGITS = 7  # of a float32; more would print its rounding
 
+_RATIOS = {
+    "shared_feature_ratio": "Shared feature ratio",
+    "shared_feature_ratio_two_sided": "Shared feature ratio, two-sided",
+    "top1_ratio_left": "Top-1 ratio of a",
+    "top1_ratio_right": "Top-1 ratio of b",
+    "mean_max_cosine_left": "Mean maximal cosine of a",
+    "mean_max_cosine_right": "Mean maximal cosine of b",
+    "mean_similarity": "Mean cosine of matched pairs",
+}
+_QUANTITIES = {
+    "similarity": "cosine",
+    "agreement": "agreement",
+    "swap_cost": "swap cost",
+    "context_jaccard": "context overlap",
+    "activation_correlation": "activation correlation",
+    "auroc": "AUROC",
+    "null_permuted": "permuted null",
+    "swap_score": "swap score",
+}
 _PAIRS = {
     "pair": "Pair",
     "group": "Group",
@@ -155,13 +174,11 @@ def passed_over_notes(study: Study) -> tuple[str, ...]:
 def _summary(study: Study) -> Table:
     frame = summary_frame(study)
     headings = {"pair": "Pair", "sae_left": "SAE a", "sae_right": "SAE b", "n_matched": "Matched pairs"}
-    headings |= {name: name.replace("_", " ").capitalize() for name in RATIOS if name in frame}
+    headings |= {name: heading for name, heading in _RATIOS.items() if name in frame}
     for group in GROUPS:
         headings[f"n_pairs_{group}"] = f"{group.capitalize()}: pairs"
         for quantity in (*MEDIANS, *SIDED_MEDIANS):
-            headings[f"median_{quantity}_{group}"] = (
-                f"{group.capitalize()}: median {quantity.replace('_', ' ')}"
-            )
+            headings[f"median_{quantity}_{group}"] = f"{group.capitalize()}: median {_QUANTITIES[quantity]}"
         headings[f"n_distinct_explanations_{group}"] = f"{group.capitalize()}: distinct explanations"
         headings[f"n_not_self_explainable_{group}"] = f"{group.capitalize()}: features not self-explainable"
     notes = (

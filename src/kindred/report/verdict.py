@@ -7,7 +7,7 @@ from typing import Literal
 from kindred.report.comparison import Comparison, Outcome
 from kindred.report.frames import pairs_frame, scores_frame
 from kindred.report.questions import chosen_features, find, widest_scope
-from kindred.report.study import METHOD_NAMES, METHODS, Study
+from kindred.report.study import Study
 
 Tone = Literal["yes", "no", "open", "plain"]
 
@@ -33,6 +33,12 @@ _MIRRORED: dict[Outcome, Outcome] = {"higher": "lower", "lower": "higher"}
 
 
 RIVALS = ("unsteered", "continuation", "logit_lens")
+_REFERENCES = {
+    "unsteered": "the unsteered explanation",
+    "continuation": "the steered continuation",
+    "logit_lens": "the logit lens",
+    "top_tokens": "the list of top tokens (a leaky upper reference)",
+}
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,8 @@ def findings(study: Study, answers: list[Comparison], scope: str) -> list[Findin
     ]
     known = {answer.second for answer in answers if answer.quantity == "auroc" and answer.scope == scope}
     asked += [
-        (f"Do they beat the baseline {METHOD_NAMES[name]}?", "auroc", name, False)
-        for name in METHODS
+        (f"Do they beat {words}?", "auroc", name, False)
+        for name, words in _REFERENCES.items()
         if name in known
     ]
     return [
@@ -143,7 +149,7 @@ def _against_baselines(answers: list[Comparison], scope: str) -> list[str]:
     sentences = []
     for outcome, words in said.items():
         names = [
-            METHOD_NAMES[answer.second]
+            _REFERENCES[answer.second]
             for answer in answers
             if (answer.scope, answer.quantity, answer.outcome) == (scope, "auroc", outcome)
             and answer.second in RIVALS
@@ -168,5 +174,4 @@ def _sameness(study: Study) -> tuple[str, ...]:
 
 
 def _listed(names: list[str]) -> str:
-    quoted = [f"the {name}" if name != "unsteered" else "the unsteered explanation" for name in names]
-    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1]
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
