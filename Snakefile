@@ -1,5 +1,7 @@
 """From a language model and pairs of SAEs to the case study of their matched features."""
 
+import sys
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -8,8 +10,15 @@ from kindred.workflow import SNAPSHOT, prepare, stamp
 
 min_version("9.27")
 
+# Whoever trains the shipped model and SAEs anew need not have them. (The targets are not known to the workflow yet.)
+TRAINS = any(argument == "models" or argument.startswith("train/") for argument in sys.argv[1:])
+
 try:
-    PARAMS = prepare(main_process=workflow.is_main_process, experiment=config.get("experiment"))
+    PARAMS = prepare(
+        main_process=workflow.is_main_process,
+        experiment=config.get("experiment"),
+        needs_sources=not TRAINS,
+    )
 except KindredError as error:
     raise WorkflowError(str(error))
 

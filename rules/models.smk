@@ -131,7 +131,8 @@ rule train_samples:
     params:
         settings=recipe("samples"),
     shell:
-        "python -m kindred.steps.train_samples --model {input.model} --out {output}"
+        "MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184"
+        " MALLOC_TOP_PAD_=268435456 python -m kindred.steps.train_samples --model {input.model} --out {output}"
         " --settings {params.settings:q} > {log} 2>&1"
 
 
