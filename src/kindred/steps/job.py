@@ -146,7 +146,7 @@ def _start_log(path: Path) -> None:
     terminal.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.DEBUG, handlers=[everything, terminal], force=True)
     for chatty in (
-        "matplotlib",
+        "fontTools", "matplotlib",
         "urllib3",
         "filelock",
         "fsspec",

@@ -32,7 +32,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sae", type=Path, required=True, help="folder of the SAE")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--contexts", type=Path, required=True, help="folder of packed contexts; the last are used")
+    parser.add_argument(
+        "--contexts", type=Path, required=True, help="folder of packed contexts; the last are used"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the card (JSON)")
     parser.add_argument("--settings", required=True, help="settings as JSON")
     options = parser.parse_args(arguments)

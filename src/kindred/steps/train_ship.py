@@ -56,11 +56,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--language-model", type=Path, required=True, help="folder of the trained model")
     parser.add_argument("--saes", type=Path, nargs="+", required=True, help="folders of the trained SAEs")
-    parser.add_argument("--sae-cards", type=Path, nargs="+", required=True, help="their cards, in the same order")
+    parser.add_argument(
+        "--sae-cards", type=Path, nargs="+", required=True, help="their cards, in the same order"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder models/")
     options = parser.parse_args(arguments)
     _copy(options.language_model, options.out / "docs-lm")
-    cards: dict[str, Any] = {"docs-lm": json.loads((options.language_model / "card.json").read_text()), "saes": {}}
+    cards: dict[str, Any] = {
+        "docs-lm": json.loads((options.language_model / "card.json").read_text()),
+        "saes": {},
+    }
     for sae, card in zip(options.saes, options.sae_cards, strict=True):
         _copy(sae, options.out / "saes" / sae.name)
         metadata = json.loads((sae / "cfg.json").read_text())["metadata"]
@@ -83,7 +88,9 @@ def readme(cards: dict[str, Any]) -> str:
     ]
     return TEMPLATE.format(
         **{key: value for key, value in model.items() if key not in ("greedy", "sampled")},
-        greedy="\n".join(f"- {_quoted(prompt)} -> {_quoted(text)}" for prompt, text in model["greedy"].items()),
+        greedy="\n".join(
+            f"- {_quoted(prompt)} -> {_quoted(text)}" for prompt, text in model["greedy"].items()
+        ),
         sampled="\n".join(f"- {_quoted(text[:300])}" for text in model["sampled"]),
         n_tokens=min(card["n_tokens"] for card in cards["saes"].values()),
         saes="\n".join(rows),
