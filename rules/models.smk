@@ -76,7 +76,7 @@ rule train_language_model:
         directory("train/docs-lm"),
     log:
         "logs/train/language_model.log",
-    threads: 2
+    threads: 1
     params:
         settings=recipe("language_model"),
     shell:
@@ -127,7 +127,7 @@ rule train_samples:
         directory("train/contexts/samples"),
     log:
         "logs/train/samples.log",
-    threads: 2
+    threads: 1
     params:
         settings=recipe("samples"),
     shell:
@@ -145,7 +145,7 @@ rule train_residuals:
         "train/residuals/{lm}-{text}.npy",
     log:
         "logs/train/residuals/{lm}-{text}.log",
-    threads: 2
+    threads: 1
     params:
         settings=recipe("residuals"),
     shell:
@@ -163,7 +163,7 @@ rule train_sae:
         directory("train/saes/{trained}"),
     log:
         "logs/train/saes/{trained}.log",
-    threads: 2
+    threads: 1
     params:
         settings=lambda wildcards: recipe_of_sae(wildcards.trained),
     shell:
@@ -181,7 +181,7 @@ rule train_sae_card:
         "train/cards/{trained}.json",
     log:
         "logs/train/cards/{trained}.log",
-    threads: 2
+    threads: 1
     params:
         settings=recipe("evaluation"),
     shell:

@@ -98,7 +98,9 @@ def test_the_survey_stamps_what_is_stale_and_orders_the_times_of_what_is_fresh(p
     stale = survey(Lineage(params))
     assert Path("cache/windows/docs-0") not in stale
     assert Path(STAMPS, "cache/windows/docs-0").stat().st_mtime == 0
-    times = [Path(p, MANIFEST).stat().st_mtime for p in ("cache/corpus", "cache/tokens", "cache/windows/docs-0")]
+    times = [
+        Path(p, MANIFEST).stat().st_mtime for p in ("cache/corpus", "cache/tokens", "cache/windows/docs-0")
+    ]
     assert times == sorted(times)
     assert stale[Path("cache/windows/docs-1")] == "it is missing"
     stamp = Path(STAMPS, "cache/windows/docs-1")

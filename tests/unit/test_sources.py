@@ -13,7 +13,12 @@ def names(module: str) -> set[str]:
 
 def test_a_steps_closure_holds_the_library_it_uses_and_no_other_step() -> None:
     found = names("kindred.steps.matching")
-    assert {"steps/matching.py", "matching/pairing.py", "matching/assignment.py", "artefacts/matching.py"} <= found
+    assert {
+        "steps/matching.py",
+        "matching/pairing.py",
+        "matching/assignment.py",
+        "artefacts/matching.py",
+    } <= found
     assert not any(name.startswith(("windows/", "explanation/", "report/")) for name in found)
 
 

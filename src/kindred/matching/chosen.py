@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from kindred.artefacts.matching import Matching
 
 
-def chosen_features(sae: str, pairs: Mapping[str, tuple[str, str]], matchings: Mapping[str, Matching]) -> list[int]:
+def chosen_features(
+    sae: str, pairs: Mapping[str, tuple[str, str]], matchings: Mapping[str, Matching]
+) -> list[int]:
     """Features of `sae` in the chosen pairs of all matchings it takes part in, ascending, each once.
 
     Args:

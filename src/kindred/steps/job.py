@@ -146,7 +146,8 @@ def _start_log(path: Path) -> None:
     terminal.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.DEBUG, handlers=[everything, terminal], force=True)
     for chatty in (
-        "fontTools", "matplotlib",
+        "fontTools",
+        "matplotlib",
         "urllib3",
         "filelock",
         "fsspec",
