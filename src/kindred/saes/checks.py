@@ -68,7 +68,7 @@ def _differences(sae: Sae, loaded: LoadedModel, tokens: TokensParams) -> list[st
         )
     if metadata.prepend_bos and not has_bos:
         messages.append(
-            "was trained on contexts that begin with BOS; the tokenizer has none, so none is prepended"
+            "was trained on contexts that begin with BOS; the tokenizer has none, so each begins with EOS"
         )
     if metadata.center_residual:
         messages.append("was trained on a centred residual stream; the mean over d_model is subtracted first")
