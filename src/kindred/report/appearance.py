@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 from PIL import Image
 
 INK = "#1c2329"
@@ -27,7 +28,7 @@ METHOD_COLOURS = {
 # One hue from pale to strong; dark ink keeps a contrast of at least 8:1 on each of them.
 SHADES = ("#fff8dc", "#fff0bd", "#ffe79b", "#ffdc77", "#ffd054", "#fcc131", "#f5b018")
 
-STYLE: Mapping[str, Any] = {
+STYLE: Mapping[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
