@@ -11,7 +11,9 @@ from kindred.workflow import SNAPSHOT, prepare, stamp
 min_version("9.27")
 
 # Whoever trains the shipped model and SAEs anew need not have them. (The targets are not known to the workflow yet.)
-TRAINS = any(argument == "models" or argument.startswith("train/") for argument in sys.argv[1:])
+TRAINS = any(
+    argument == "models" or argument.startswith("train/") for argument in sys.argv[1:]
+)
 
 try:
     PARAMS = prepare(
@@ -36,7 +38,8 @@ wildcard_constraints:
 def manifests_of_pairs_with(sae):
     """The matchings in which an SAE takes part: they choose its features."""
     return expand(
-        rules.matching.output.manifest, pair=[name for name in PAIRS if sae in PARAMS.pairs[name]]
+        rules.matching.output.manifest,
+        pair=[name for name in PAIRS if sae in PARAMS.pairs[name]],
     )
 
 

@@ -176,7 +176,8 @@ rule train_sae_card:
     input:
         sae="train/saes/{trained}",
         model=lambda wildcards: "train/" + RECIPE["saes"][wildcards.trained]["model"],
-        contexts=lambda wildcards: "train/contexts/" + RECIPE["saes"][wildcards.trained]["text"],
+        contexts=lambda wildcards: "train/contexts/"
+        + RECIPE["saes"][wildcards.trained]["text"],
     output:
         "train/cards/{trained}.json",
     log:
