@@ -11,7 +11,11 @@ from kindred.params.releases import find_release, release_names
 from kindred.params.sites import Site
 from kindred.params.sources import read_model
 
-# The site of each overlay's SAEs, and its model's depth, width and positions as its hub config states them.
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
+OVERLAYS = sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+
+# Of the overlays with a model of their own: the site of the SAEs, and the model's depth, width and positions as
+# its hub config states them.
 SITES = {
     "gpt2-small": Site("resid_post", 7),
     "pythia-160m": Site("mlp_out", 6),
@@ -41,8 +45,16 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_every_shipped_overlay_is_covered(repository: Path) -> None:
-    assert {path.stem for path in (repository / "experiments").glob("*.yaml")} == set(SITES)
+def test_every_overlay_with_a_model_of_its_own_is_covered() -> None:
+    assert {name for name in OVERLAYS if "model" in overlay(name)} == set(SITES)
+
+
+def overlay(name: str) -> dict[str, Any]:
+    return yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text())
+
+
+def load(repository: Path, experiment: str) -> Params:
+    return load_params(repository / "params.yaml", experiment=experiment, experiments=EXPERIMENTS)
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +84,13 @@ class TestOverlay:
     def test_it_is_valid_against_a_model_of_its_shape(
         self, repository: Path, tmp_path: Path, experiment: str, model_maker: Any
     ) -> None:
-        params = load_params(
-            repository / "params.yaml", experiment=experiment, experiments=repository / "experiments"
-        )
+        params = load(repository, experiment)
         model_maker(tmp_path / params.model.source, **CONFIGS[experiment])
         check_files(
             params,
             root=tmp_path,
             path=repository / "params.yaml",
-            experiments=repository / "experiments",
+            experiments=EXPERIMENTS,
         )
         assert params.model.device == "cpu"
         assert params.pairs
@@ -88,9 +98,7 @@ class TestOverlay:
     def test_its_saelens_names_are_known_and_read_the_site(
         self, repository: Path, experiment: str, directory: dict[str, Any]
     ) -> None:
-        params = load_params(
-            repository / "params.yaml", experiment=experiment, experiments=repository / "experiments"
-        )
+        params = load(repository, experiment)
         for sae in params.saes.values():
             if isinstance(sae, SparsifySae):
                 assert sae.hookpoint == "layers.6.mlp"
@@ -108,18 +116,18 @@ class TestOverlay:
             assert site is not None
             assert site.canonical == SITES[experiment]
 
+
+@pytest.mark.parametrize("experiment", OVERLAYS)
+class TestAnyOverlay:
     def test_it_survives_the_way_through_json(self, repository: Path, experiment: str) -> None:
-        params = load_params(
-            repository / "params.yaml", experiment=experiment, experiments=repository / "experiments"
-        )
+        params = load(repository, experiment)
         assert Params.model_validate_json(params.model_dump_json()) == params
 
     def test_it_sets_only_what_differs(self, repository: Path, experiment: str) -> None:
-        overlay = yaml.safe_load((repository / "experiments" / f"{experiment}.yaml").read_text())
         base = yaml.safe_load((repository / "params.yaml").read_text())
         same = [
             f"{section}.{key}"
-            for section, values in overlay.items()
+            for section, values in overlay(experiment).items()
             if section not in {"saes", "pairs"}
             for key, value in values.items()
             if base[section][key] == value
