@@ -2,7 +2,6 @@
 
 import sys
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from kindred.errors import KindredError
@@ -22,7 +21,8 @@ try:
         needs_sources=not TRAINS,
     )
 except KindredError as error:
-    raise WorkflowError(str(error))
+    # The message alone, without the lines of the Snakefile that led to it.
+    sys.exit(str(error))
 
 PAIRS = sorted(PARAMS.pairs)
 SAES = sorted({sae for pair in PARAMS.pairs.values() for sae in pair})

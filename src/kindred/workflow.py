@@ -1,12 +1,16 @@
 """What the Snakefile does when it is parsed: validate the params, take a snapshot, survey the artefacts."""
 
+import fcntl
 import os
 from pathlib import Path
 
+from kindred.errors import KindredError
 from kindred.lineage import STAMPS, Lineage, survey
 from kindred.params import Params, check_files, load_params
 
 SNAPSHOT = Path(".kindred/params.json")
+RUNNING = Path(".kindred/running")
+SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 
 
 def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) -> Params:
@@ -17,14 +21,20 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
     name are there is looked at unless `needs_sources` is false.
 
     Raises:
-        KindredError: the params are wrong; the message names key, value and what is allowed.
+        KindredError: the params are wrong (the message names key, value and what is allowed), or differ from those
+            that another Snakemake runs with in this folder.
     """
     if not main_process:
         return Params.model_validate_json(SNAPSHOT.read_bytes())
     params = load_params(Path("params.yaml"), experiment=experiment)
     if needs_sources:
         check_files(params)
-    _write_if_changed(SNAPSHOT, params.model_dump_json(indent=1) + "\n")
+    snapshot = params.model_dump_json(indent=1) + "\n"
+    if not _alone() and SNAPSHOT.exists() and SNAPSHOT.read_text() != snapshot:
+        raise KindredError(
+            "another snakemake runs in this folder, with other params: wait until it has ended, or stop it"
+        )
+    _write_if_changed(SNAPSHOT, snapshot)
     survey(Lineage(params))
     return params
 
@@ -32,6 +42,26 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
 def stamp(artefact: str) -> str:
     """The stamp of an artefact's folder (wildcards allowed): time zero when fresh, else newer than it."""
     return str(STAMPS / artefact)
+
+
+def _alone() -> bool:
+    """Whether no other Snakemake runs in this folder; if so, locks that a killed one left are removed.
+
+    Each one holds a shared lock of the kernel's until it ends, however it ends. Snakemake's own locks are files, which
+    outlive a kill -9.
+    """
+    RUNNING.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(RUNNING, os.O_RDWR | os.O_CREAT, 0o644)  # closed by the end of the process
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        alone = False
+    else:
+        alone = True
+        for lock in SNAKEMAKE_LOCKS.glob("*.lock"):
+            lock.unlink(missing_ok=True)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return alone
 
 
 def _write_if_changed(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,14 +156,20 @@ def writing(directory: Path, made: Made) -> Iterator[Path]:
             shutil.rmtree(directory)
         partial.rename(directory)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if _is_no_room(error):
             raise KindredError(
-                f"{directory}: no room left to write it ({os.strerror(error.errno)}); "
+                f"{directory}: no room left to write it ({error.strerror or error}); "
                 "free some space and run again: finished artefacts are kept"
             ) from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_no_room(error: OSError) -> bool:
+    if error.errno is None:  # numpy reports a short write by these words alone
+        return re.fullmatch(r"\d+ requested and \d+ written", str(error)) is not None
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _seal(partial: Path, made: Made) -> None:

@@ -3,6 +3,7 @@
 The counting sort of sparse matrix transposition (Gustavson 1978, 'Two fast algorithms for sparse matrices').
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,12 @@ def _output(directory: Path | None, name: str, n_entries: int, dtype: np.dtype[A
     """Return an array to fill, on disk if a directory is given."""
     if directory is None:
         return np.empty(n_entries, dtype=dtype)
-    return np.lib.format.open_memmap(array_file(directory, name), mode="w+", dtype=dtype, shape=(n_entries,))
+    path = array_file(directory, name)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(n_entries,))
+    # The file is sparse so far; filling it through the memory map on a full disk would end the process by a signal.
+    with path.open("rb+") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _refuse_special(

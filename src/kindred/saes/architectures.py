@@ -83,7 +83,7 @@ class TopKSae(Sae):
         value, feature = self._top(self._encoder_input(x))
         feature, order = feature.sort(dim=-1)
         value = value.gather(-1, order)
-        row, slot = (value > 0).nonzero(as_tuple=True)
+        row, slot = (value != 0).nonzero(as_tuple=True)  # NaN is kept, for the caller to refuse
         return SparseRows(row, feature[row, slot], value[row, slot])
 
     def _activate(self, encoder_input: Tensor) -> Tensor:

@@ -106,6 +106,8 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         parser.add_argument(f"--{argument}", type=Path, nargs="+", required=True, help="input folder(s)")
     arguments = parser.parse_args()
     _start_log(arguments.log)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as kindred.steps left it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         params = Params.model_validate_json(arguments.params.read_bytes())
@@ -158,4 +160,5 @@ def _start_log(path: Path) -> None:
     ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # a log on a full disk must not bury the one message on the terminal
     warnings.simplefilter("default")
