@@ -1,13 +1,16 @@
-"""The tables of the case study with captions and notes, and the JSON of matched features (METHODS, section 6)."""
+"""The tables of the case study with captions and notes, and the JSON of matched features.
+
+Source: docs/methods.md, section 6.
+"""
 
 import json
 import math
 from collections.abc import Mapping
 
 import pandas as pd
-from pydantic import TypeAdapter
 
-from kindred.artefacts.case_study import MatchedFeature
+from kindred.artefacts.case_study import RECORDS, MatchedFeature
+from kindred.case_study.schema import check_matched_features, matched_features_schema
 from kindred.report.frames import features_frame, pairs_frame, scores_frame
 from kindred.report.questions import ask, comparisons_frame
 from kindred.report.rendering import Format, Table, render
@@ -122,7 +125,11 @@ def build_tables(study: Study) -> dict[str, Table]:
 
 
 def render_tables(study: Study, digits: int) -> dict[str, str]:
-    """The content of every file of results/tables, by file name."""
+    """The content of every file of results/tables, by file name; the JSON is checked against its own schema.
+
+    Raises:
+        KindredError: The records do not fit the published schema; the message names the place.
+    """
     files = {
         f"{table.name}.{form}": render(table, form, digits)
         for table in build_tables(study).values()
@@ -130,25 +137,19 @@ def render_tables(study: Study, digits: int) -> dict[str, str]:
     }
     records = [record for pair in study.pairs.values() for record in pair.records]
     files["matched_features.json"] = matched_features_json(records)
-    files["matched_features.schema.json"] = matched_features_schema()
+    check_matched_features(json.loads(files["matched_features.json"]))
+    files["matched_features.schema.json"] = matched_features_schema_json()
     return files
 
 
 def matched_features_json(records: list[MatchedFeature]) -> str:
     """The records as one JSON list; lists of numbers or texts on one line each, floats as float32 prints them."""
-    values = TypeAdapter(list[MatchedFeature]).dump_python(records, mode="json")
-    return _json(values, 0) + "\n"
+    return _json(RECORDS.dump_python(records, mode="json"), 0) + "\n"
 
 
-def matched_features_schema() -> str:
-    """The JSON schema of matched_features.json."""
-    schema = TypeAdapter(list[MatchedFeature]).json_schema()
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "matched_features",
-        **schema,
-    }
-    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def matched_features_schema_json() -> str:
+    """The schema of matched_features.json, as the text that is published beside it."""
+    return json.dumps(matched_features_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def null_notes(settings: Settings, scores: pd.DataFrame) -> tuple[str, ...]:
