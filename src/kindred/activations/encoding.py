@@ -1,6 +1,6 @@
 """One forward pass of the model per batch serves all SAEs; only non-zero activations outlive the batch.
 
-METHODS section 1; special positions are masked out after SAELens #333 and SAEDashboard #46: otherwise BOS
+docs/methods.md, section 1; special positions are masked out after SAELens #333 and SAEDashboard #46: otherwise BOS
 dominates every list of top activations.
 """
 

@@ -1,6 +1,6 @@
 """Whether two features fire in the same places: overlap of contexts and correlation of activations.
 
-Source: METHODS, what the case study says about a pair.
+Source: docs/methods.md, section 6.
 """
 
 import math

@@ -1,6 +1,6 @@
 """The case study of a pair of SAEs: one record for each chosen pair of features.
 
-Source: METHODS, what the case study says about a pair.
+Source: docs/methods.md, section 6.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Explanations on trial: do two say the same, and does one do for the other's feature?
 
-Source: METHODS, what the case study says about a pair. All from stored embeddings; no model is needed.
+Source: docs/methods.md, section 6. All from stored embeddings; no model is needed.
 """
 
 from dataclasses import dataclass

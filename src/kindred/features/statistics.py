@@ -58,7 +58,7 @@ def feature_statistics(
     n_top_activations: int,
     chunk_entries: int = CHUNK_ENTRIES,
 ) -> FeatureStatistics:
-    """Describe each feature by when it fires, how strongly, and on which tokens (METHODS section 1).
+    """Describe each feature by when it fires, how strongly, and on which tokens (docs/methods.md, section 1).
 
     Rates are over non-special tokens and over all contexts. ``max`` of a silent feature is 0; its mean, share
     and entropy are nan. Sums are float64 in the order of the corpus, so they depend on neither chunks nor shards.

@@ -1,6 +1,6 @@
 """Which pairs of a matching are looked at: the best, the worst, and mismatched ones as a control.
 
-Source: METHODS, feature matching; the control says what two features that do not mean the same look like.
+Source: docs/methods.md, section 2; the control says what two features that do not mean the same look like.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The figures of the case study (METHODS, sections 2, 4, 5 and 6), drawn without pyplot so that none shares state."""
+"""The figures of the case study, drawn without pyplot so that none shares state.
+
+Source: docs/methods.md, sections 2, 4, 5 and 6.
+"""
 
 from collections.abc import Callable, Mapping
 

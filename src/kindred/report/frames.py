@@ -1,4 +1,7 @@
-"""The data frames behind tables, figures and page (METHODS, sections 4 to 6): a row per pair, feature or score."""
+"""The data frames behind tables, figures and page: a row per pair, feature or score.
+
+Source: docs/methods.md, sections 4 to 6.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,7 @@
-"""The questions of the case study, answered with an interval and a permutation test (METHODS, sections 5 and 6)."""
+"""The questions of the case study, answered with an interval and a permutation test.
+
+Source: docs/methods.md, sections 5 and 6.
+"""
 
 import zlib
 

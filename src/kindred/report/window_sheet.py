@@ -1,4 +1,7 @@
-"""The window sheet of one pair: the top activated windows of both features side by side (METHODS, section 3)."""
+"""The window sheet of one pair: the top activated windows of both features side by side.
+
+Source: docs/methods.md, section 3.
+"""
 
 import textwrap
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Runs: stretches of tokens within which a window may lie.
 
-Source: METHODS, activations: special positions are masked, and no window crosses from one document into
+Source: docs/methods.md, section 1: special positions are masked, and no window crosses from one document into
 another.
 """
 

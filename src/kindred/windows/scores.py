@@ -1,6 +1,6 @@
 """Mean, density and maximum of one feature over windows, exact and independent of the order of summation.
 
-Source: METHODS, top activated windows. Activations are held as integers in units of a power of two, so that
+Source: docs/methods.md, section 3. Activations are held as integers in units of a power of two, so that
 sums over windows are differences of one cumulative sum without any rounding, and equal windows tie.
 """
 

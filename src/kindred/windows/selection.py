@@ -1,6 +1,6 @@
 """The best windows of one feature by one criterion, equal to a brute force over every window, ties included.
 
-Source: METHODS, top activated windows. All windows are put in order: by the criterion, then (`max` only) the better
+Source: docs/methods.md, section 3. All windows are put in order: by the criterion, then (`max` only) the better
 centred on its peak, then density (for `density`: mean), then the earlier. Each in turn is chosen unless it overlaps
 a chosen one. So a `max` window has its peak in the middle, unless its run ends or a chosen window lies too near.
 """

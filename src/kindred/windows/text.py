@@ -2,7 +2,7 @@
 
 Tokens cannot be decoded one by one: SentencePiece decoders strip the space of a first token, and a byte-level or
 byte-fallback token may hold part of a character. So the end of each token's text is where the decoded tokens up to it
-stop to agree with the decoded whole. Source: METHODS, top activated windows.
+stop to agree with the decoded whole. Source: docs/methods.md, section 3.
 """
 
 from collections.abc import Sequence

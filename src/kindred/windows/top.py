@@ -1,6 +1,6 @@
 """The top activated windows of the chosen features of one SAE, with their text.
 
-Source: METHODS, top activated windows.
+Source: docs/methods.md, section 3.
 """
 
 from collections.abc import Callable, Sequence

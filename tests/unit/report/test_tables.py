@@ -1,4 +1,4 @@
-"""The tables say what METHODS asks of them, and the JSON fits its schema."""
+"""The tables say what docs/methods.md promises of them, and the JSON fits its schema."""
 
 import io
 import json
