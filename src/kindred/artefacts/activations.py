@@ -73,7 +73,14 @@ def feature_dtype(d_sae: int) -> type[np.uint16] | type[np.uint32]:
 
 
 def save(value: ActivationShard, directory: Path) -> None:
-    """Write a shard: shard.json, and for each SAE a folder with indptr.npy, feature.npy and value.npy."""
+    """Write a shard into an empty directory.
+
+    Files:
+        shard.json: first_context, n_contexts, context_length, and d_sae by SAE.
+        {sae}/indptr.npy: Where the row of each token begins and ends, int64 [n_tokens + 1].
+        {sae}/feature.npy: The features that fire, uint16 or uint32 [nnz].
+        {sae}/value.npy: Their activations, float32 [nnz].
+    """
     for name, activations in value.saes.items():
         (directory / name).mkdir()
         for array in _ARRAYS:

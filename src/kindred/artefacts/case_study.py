@@ -58,7 +58,11 @@ class MatchedFeature(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class CaseStudy:
-    """The records of one pair of SAEs: best, worst, control, each by rank."""
+    """The records of one pair of SAEs.
+
+    Attributes:
+        records: Best, worst, control, each by rank.
+    """
 
     records: list[MatchedFeature]
 
@@ -67,7 +71,11 @@ RECORDS = TypeAdapter(list[MatchedFeature])
 
 
 def save(value: CaseStudy, directory: Path) -> None:
-    """Write the records as one JSON list."""
+    """Write the records into an empty directory.
+
+    Files:
+        records.json: One list, a record for each chosen pair of features.
+    """
     records = [record.model_dump(mode="json") for record in value.records]
     text = json.dumps(records, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     (directory / _FILE).write_text(text + "\n", encoding="utf-8", newline="\n")

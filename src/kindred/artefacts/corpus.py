@@ -13,7 +13,11 @@ _FILE = "documents.parquet"
 
 
 def save(documents: Sequence[Document], directory: Path) -> None:
-    """Write documents.parquet with the columns text, source and label."""
+    """Write the documents into an empty directory.
+
+    Files:
+        documents.parquet: Columns text, source and label; a row for each document, in the order of the corpus.
+    """
     write_documents(directory / _FILE, documents)
 
 

@@ -80,7 +80,19 @@ class Explanations:
 
 
 def save(value: Explanations, directory: Path) -> None:
-    """Write the arrays, the texts and the settings."""
+    """Write the explanations into an empty directory.
+
+    Files:
+        features.npy: Indices in the SAE, int64 [feature].
+        scales.npy: The grid, float32 [scale].
+        self_similarity.npy: float32 [feature, scale].
+        entropy.npy: float32 [feature, scale].
+        composite.npy: float32 [feature, scale].
+        best_scale.npy: float32 [feature].
+        self_explainable.npy: bool [feature].
+        texts.parquet: Every text, a row for each feature, method and rank.
+        settings.json: The params section, the prompt, and the norms that give the scales their units.
+    """
     for name in _ARRAYS:
         np.save(directory / f"{name}.npy", getattr(value, name), allow_pickle=False)
     columns = value.texts[list(TEXT_COLUMNS)]

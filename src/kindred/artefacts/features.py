@@ -102,14 +102,32 @@ class FeatureStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The index of one SAE's features together with their statistics."""
+    """The index of one SAE's features together with their statistics.
+
+    Attributes:
+        index: Where and how strongly each feature fires.
+        statistics: What that amounts to over the corpus.
+    """
 
     index: FeatureIndex
     statistics: FeatureStatistics
 
 
 def save(value: Features, directory: Path) -> None:
-    """Write index and statistics; index arrays that were gathered into this folder stay as they are."""
+    """Write index and statistics; index arrays that were gathered into this folder stay as they are.
+
+    Files:
+        index.json: d_sae, n_contexts, context_length and n_tokens.
+        offsets.npy: Where each feature begins and ends, int64 [d_sae + 1].
+        token.npy: Flat token indices, uint32 or int64 [nnz].
+        value.npy: Activations, float32 [nnz].
+        statistics.parquet: The table of statistics, a row for each feature.
+        bin_edges.npy: Of the histogram, float32 [n_bins + 1].
+        histogram.npy: Activations per bin, int64 [d_sae, n_bins].
+        position_histogram.npy: Activations per position, int64 [d_sae, context_length].
+        top_tokens.npy: Token ids, int32 [d_sae, n_top_tokens].
+        top_token_mass.npy: Their summed activations, float32 [d_sae, n_top_tokens].
+    """
     for name in _INDEX_ARRAYS:
         _save_array(directory / f"{name}.npy", getattr(value.index, name))
     for name in _STATISTICS_ARRAYS:

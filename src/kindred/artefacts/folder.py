@@ -21,18 +21,28 @@ FOREIGN_FILES = frozenset({MANIFEST, ".snakemake_timestamp"})
 
 
 class FileRecord(BaseModel):
-    """Size in bytes and SHA-256 of one file of an artefact."""
+    """One file of an artefact.
+
+    Attributes:
+        size: In bytes.
+        sha256: Of the content.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     size: int
     sha256: str
 
 
-class Manifest(BaseModel):
-    """What an artefact is, and what it was made from.
+class Made(BaseModel):
+    """What an artefact is and what it is made from: the part of a manifest that is known before it is written.
 
-    `params` holds every setting that its bytes depend on, `sources` the hash of the code of the step and of
-    all it imports from kindred, `inputs` the content hash of each artefact that was read, by path.
+    Attributes:
+        kind: The step that makes it.
+        version: Of the artefact's form; another version is made anew.
+        identity: The SAE, pair or shard; empty where there is one for the experiment.
+        params: Every setting that its bytes depend on.
+        sources: Hash of the code of the step and of all it imports from kindred.
+        inputs: Content hash of each artefact that was read, by path.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,20 +52,18 @@ class Manifest(BaseModel):
     params: dict[str, Any]
     sources: str
     inputs: dict[str, str]
+
+
+class Manifest(Made):
+    """What an artefact is, what it was made from and what it consists of.
+
+    Attributes:
+        files: Size and hash of every file, by name.
+        content: One hash of all names and contents.
+    """
+
     files: dict[str, FileRecord]
     content: str
-
-
-class Made(BaseModel):
-    """The part of a manifest that is known before the artefact is written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: str
-    version: int
-    identity: str
-    params: dict[str, Any]
-    sources: str
-    inputs: dict[str, str]
 
 
 def file_sha256(path: Path) -> str:

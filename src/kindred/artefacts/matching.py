@@ -43,7 +43,15 @@ class Matching:
 
 
 def save(value: Matching, directory: Path) -> None:
-    """Write a matching as plain files into an empty directory."""
+    """Write a matching into an empty directory.
+
+    Files:
+        left.npy: Matched features of the left SAE, int64 [n].
+        right.npy: Their partners, int64 [n].
+        similarity.npy: Similarity of each pair, float32 [n].
+        chosen.parquet: The pairs chosen for a closer look.
+        summary.json: n_left, n_right, ratios, passed_over and notes.
+    """
     for name in ("left", "right", "similarity"):
         np.save(directory / f"{name}.npy", getattr(value, name), allow_pickle=False)
     value.chosen.to_parquet(directory / "chosen.parquet", index=False)

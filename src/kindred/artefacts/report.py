@@ -12,13 +12,21 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Report:
-    """The content of each file, by its name relative to the folder."""
+    """The page.
+
+    Attributes:
+        files: The content of each file, by its name relative to the folder.
+    """
 
     files: Mapping[str, bytes]
 
 
 def save(value: Report, directory: Path) -> None:
-    """Write every file into an empty directory."""
+    """Write every file into an empty directory.
+
+    Files:
+        index.html: The page, with figures, styles and script inside it.
+    """
     save_files(value.files, directory)
 
 

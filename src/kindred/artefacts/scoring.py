@@ -77,7 +77,15 @@ class Scores:
 
 
 def save(value: Scores, directory: Path) -> None:
-    """Write the tables as parquet and the embeddings as .npy."""
+    """Write the scores into an empty directory.
+
+    Files:
+        table.parquet: The scores, a row for each explanation.
+        contexts.parquet: The test contexts of each feature.
+        explanations.parquet: The texts that were scored, row-aligned with the scores.
+        context_embeddings.npy: float32 [context, dimension], row-aligned with contexts.parquet.
+        explanation_embeddings.npy: float32 [explanation, dimension], row-aligned with explanations.parquet.
+    """
     for name, schema in _TABLES.items():
         frame = getattr(value, name)[list(schema.names)]
         table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)

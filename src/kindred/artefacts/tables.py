@@ -12,13 +12,28 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Tables:
-    """The content of each file, by its name relative to the folder."""
+    """Every table in its three forms, and the JSON of matched features with its schema.
+
+    Attributes:
+        files: The content of each file, by its name relative to the folder.
+    """
 
     files: Mapping[str, bytes]
 
 
 def save(value: Tables, directory: Path) -> None:
-    """Write every file into an empty directory."""
+    """Write every file into an empty directory.
+
+    Files:
+        matched_features.json: The records of all pairs of SAEs as one list; the case study itself.
+        matched_features.schema.json: The JSON schema that it was checked against.
+        summary.{csv,tex,md}: A row for each pair of SAEs: ratios of shared features, and medians by group.
+        pairs.{csv,tex,md}: A row for each chosen pair of features.
+        features.{csv,tex,md}: A row for each feature of a chosen pair, with its statistics.
+        scores.{csv,tex,md}: A row for each explanation, beside its nulls.
+        baselines.{csv,tex,md}: A row for each SAE and method of explanation.
+        comparisons.{csv,tex,md}: A row for each question put to the numbers, with interval and p-value.
+    """
     save_files(value.files, directory)
 
 

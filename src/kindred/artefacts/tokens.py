@@ -33,7 +33,14 @@ class Tokens:
 
 
 def save(value: Tokens, directory: Path) -> None:
-    """Write one .npy file per array, and documents.parquet with the columns source and label."""
+    """Write the contexts into an empty directory.
+
+    Files:
+        tokens.npy: Token ids, int32 [context, position].
+        is_special.npy: True at BOS, EOS and padding, bool [context, position].
+        document.npy: The document of each token, int32 [context, position].
+        documents.parquet: Columns source and label; row i is document i of the array above.
+    """
     for name in _ARRAYS:
         np.save(directory / f"{name}.npy", getattr(value.contexts, name), allow_pickle=False)
     table = pa.table({"source": list(value.sources), "label": list(value.labels)})

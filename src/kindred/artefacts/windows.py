@@ -78,7 +78,12 @@ _BY_FEATURE = TypeAdapter(dict[int, FeatureWindows])
 
 
 def save(value: Windows, directory: Path) -> None:
-    """Write windows as plain files into an empty directory."""
+    """Write windows into an empty directory.
+
+    Files:
+        windows.json: The windows of each feature as people read them, by feature.
+        positions.parquet: Where they lie and how they score, a row for each window.
+    """
     examples = {str(feature): value.by_feature[feature].model_dump() for feature in sorted(value.by_feature)}
     text = json.dumps(examples, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     (directory / _EXAMPLES_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
