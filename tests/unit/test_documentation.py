@@ -49,8 +49,9 @@ def test_everything_is_described(generated: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", STEPS)
 def test_an_artefact_states_the_kind_and_version_of_its_step(name: str) -> None:
     module = import_module(f"kindred.artefacts.{name}")
-    assert module.KIND == name
-    assert module.VERSION == STEPS[name].version
+    kind, version = module.KIND, module.VERSION
+    assert kind == name
+    assert version == STEPS[name].version
 
 
 def empty_values() -> dict[str, object]:
@@ -119,3 +120,30 @@ def test_links_and_named_modules_exist(page: str) -> None:
     for module in re.findall(r"`(kindred(?:\.[a-z_]+)+)`", text):
         path = (REPOSITORY / "src").joinpath(*module.split("."))
         assert path.with_suffix(".py").exists() or path.is_dir(), module
+
+
+def test_the_table_of_rules_is_that_of_the_rules() -> None:
+    """Names, artefacts and logs in docs/pipeline.md are those of all rules but the training ones."""
+    text = (DOCS / "pipeline.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `\w+` \|.*\| `([^`]+)` \| `([^`]+)` \|$", text, flags=re.MULTILINE)
+    assert [name for name, _, _ in rows] == list(STEPS)
+    rules = [path.read_text() for path in (REPOSITORY / "rules").glob("*.smk") if path.stem != "models"]
+    made = {
+        found["name"]: found
+        for rule in rules
+        for found in re.finditer(
+            r'^rule (?P<name>\w+):.*?output:\s+(?:manifest=|directory\()"(?P<artefact>[^"]+?)(?:/manifest.json)?".*?'
+            r'log:\s+"(?P<log>[^"]+)"',
+            rule,
+            flags=re.MULTILINE | re.DOTALL,
+        )
+    }
+    assert made.keys() == STEPS.keys()
+    for name, artefact, log in rows:
+        assert (artefact, log) == (made[name]["artefact"], made[name]["log"])
+
+
+def test_every_overlay_is_in_the_pipeline_page() -> None:
+    text = (DOCS / "pipeline.md").read_text(encoding="utf-8")
+    for path in (REPOSITORY / "experiments").glob("*.yaml"):
+        assert f"`experiments/{path.name}`" in text
