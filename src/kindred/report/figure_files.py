@@ -1,19 +1,10 @@
-"""The three artefacts that people read, made from one study: tables, figures and the page."""
+"""Every figure of a study as files."""
 
 from kindred.artefacts.figures import Figures
-from kindred.artefacts.report import Report
-from kindred.artefacts.tables import Tables
 from kindred.report.appearance import figure_bytes
 from kindred.report.figures import draw_figures
-from kindred.report.page import build_report
 from kindred.report.study import Study
-from kindred.report.tables import render_tables
 from kindred.report.window_sheet import draw_window_sheet, sheet_name
-
-
-def publish_tables(study: Study, *, digits: int) -> Tables:
-    """Every table in its three forms, and the JSON of matched features with its schema."""
-    return Tables({name: text.encode() for name, text in render_tables(study, digits).items()})
 
 
 def publish_figures(study: Study, *, dpi: int) -> Figures:
@@ -27,8 +18,3 @@ def publish_figures(study: Study, *, dpi: int) -> Figures:
         files[f"{name}.png"] = figure_bytes(sheet, "png", dpi=dpi)
         files[f"{name}.pdf"] = figure_bytes(sheet, "pdf", dpi=dpi, pdf_font_type=3)
     return Figures(files)
-
-
-def publish_report(study: Study, *, n_windows: int) -> Report:
-    """The page, as index.html."""
-    return Report({"index.html": build_report(study, n_windows).encode()})
