@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kindred.artefacts import explanation as explanation_artefact
 from kindred.artefacts import features as features_artefact
+from kindred.artefacts import matching as matching_artefact
 from kindred.artefacts import tokens as tokens_artefact
 from kindred.artefacts.features import Features
 from kindred.explanation.self_explanation import explain
+from kindred.matching.chosen import chosen_features
 from kindred.params import ExplanationParams, Params
 from kindred.scoring.embedding import load_embedder
 from kindred.scoring.scores import score
@@ -29,10 +30,10 @@ from kindred.workflow import SNAPSHOT
 GRID = {
     "template": ("meaning", "repeat"),
     "injection": ("add", "replace", "mean_plus"),
-    "inject_layer": (0, 1),
+    "inject_layer": (0, 1, 2),
     "probe_layer": (None, 2),
-    "max_scale": (4.0, 8.0),
 }
+FIXED = {"n_scales": 17, "max_scale": 4.0, "n_explanations": 1}
 
 
 def main() -> None:
@@ -40,13 +41,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sae", required=True)
     parser.add_argument("--features", type=int, default=40, help="number of features")
-    parser.add_argument("--out", type=Path, required=True, help="table of results (CSV)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="table of results (CSV); one of each feature beside it"
+    )
     options = parser.parse_args()
     params = Params.model_validate_json(SNAPSHOT.read_bytes())
     torch.set_num_threads(params.model.threads)
     contexts = tokens_artefact.load(Path("cache/tokens")).contexts
     features = features_artefact.load(Path("cache/features", options.sae))
-    reported = explanation_artefact.load(Path("cache/explanation", options.sae)).features
+    pairs = {name: Path("cache/matching", name) for name, pair in params.pairs.items() if options.sae in pair}
+    matchings = {name: matching_artefact.load(folder) for name, folder in pairs.items()}
+    reported = chosen_features(options.sae, params.pairs, matchings)
     chosen = other_features(features, reported, options.features, params)
     loaded, sae = open_model(params), open_sae(params, options.sae)
     rows = np.unique(np.linspace(0, contexts.n_contexts - 1, 64).astype(np.int64))
@@ -59,7 +64,7 @@ def main() -> None:
             chosen,
             neutral_tokens=torch.from_numpy(contexts.tokens[rows].astype(np.int64)),
             neutral_special=torch.from_numpy(np.array(contexts.is_special[rows])),
-            params=ExplanationParams.model_validate(params.explanation.model_dump() | setting),
+            params=ExplanationParams.model_validate(params.explanation.model_dump() | FIXED | setting),
             hook_point=sae.hook_point,
             seed=params.seed,
         )
@@ -92,6 +97,7 @@ def main() -> None:
         params=params.scoring,
         seed=params.seed,
     ).table
+    scores.to_csv(options.out.with_suffix(".features.csv"), index=False, float_format="%.4f")
     summary = scores.groupby("method")[["auroc", "null_permuted"]].agg(["mean", "median"])
     summary.columns = ["_".join(column) for column in summary.columns]
     result = summary.reset_index().merge(pd.DataFrame(settings), on="method", how="left")
@@ -100,7 +106,7 @@ def main() -> None:
     print(result.to_string())
 
 
-def other_features(features: Features, reported: np.ndarray, n: int, params: Params) -> list[int]:
+def other_features(features: Features, reported: list[int], n: int, params: Params) -> list[int]:
     """A seeded choice of features that fire often enough and are in no chosen pair."""
     table = features.statistics.table
     eligible = table.loc[table["n_contexts_active"] >= params.matching.min_contexts, "feature"].to_numpy()

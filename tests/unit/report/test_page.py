@@ -86,3 +86,4 @@ def test_windows_are_shown_as_many_as_asked(study, outline):
 
 
 def test_two_runs_give_equal_bytes(make_study, page):
+    assert build_report(make_study(), 2) == page
