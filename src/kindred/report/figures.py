@@ -122,25 +122,13 @@ def draw_similarity_agreement(study: Study) -> Figure:
 
 def draw_auroc_by_group(study: Study) -> Figure:
     """AUROC of the self-explanations by group, beside the permuted null of the same features."""
-    frame = pairs_frame(study)
-    with mpl.rc_context(dict(STYLE)):
-        figure = new_figure(WIDTH, 3.8)
-        panels = figure.subplots(1, len(study.pairs), sharey=True, squeeze=False)[0]
-        for axes, name in zip(panels, study.pairs, strict=True):
-            for place, group in enumerate(GROUPS):
-                part = frame[(frame["pair"] == name) & (frame["group"] == group)]
-                _strip(axes, place - 0.16, _both_sides(part, "auroc"), GROUP_COLOURS[group])
-                _strip(axes, place + 0.2, _both_sides(part, "null_permuted"), NULL, hollow=True)
-            axes.axhline(0.5, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
-            axes.set_xticks(range(len(GROUPS)), GROUPS)
-            axes.grid(axis="x", visible=False)
-            axes.set_title(name)
-        panels[0].set_ylabel("AUROC of the self-explanation")
-        figure.supxlabel(
-            "filled: each feature's score; hollow: its permuted null; bars: medians; dashed: chance",
-            fontsize=8,
-        )
-    return figure
+
+    def draw(axes: Axes, place: int, part: pd.DataFrame, colour: str) -> None:
+        _strip(axes, place - 0.16, _both_sides(part, "auroc"), colour)
+        _strip(axes, place + 0.2, _both_sides(part, "null_permuted"), NULL, hollow=True)
+
+    note = "filled: each feature's score; hollow: its permuted null; bars: medians; dashed: chance"
+    return _group_panels(study, draw, 3.8, 0.5, "AUROC of the self-explanation", note)
 
 
 def draw_auroc_by_method(study: Study) -> Figure:
@@ -169,19 +157,37 @@ def draw_auroc_by_method(study: Study) -> Figure:
 
 def draw_swap_cost(study: Study) -> Figure:
     """What it costs to score a feature with its partner's explanation, by group."""
+
+    def draw(axes: Axes, place: int, part: pd.DataFrame, colour: str) -> None:
+        _strip(axes, place, part["swap_cost"].to_numpy(dtype=np.float64), colour)
+
+    return _group_panels(study, draw, 3.4, 0.0, "own minus swapped AUROC")
+
+
+def _group_panels(
+    study: Study,
+    draw: Callable[[Axes, int, pd.DataFrame, str], None],
+    height: float,
+    reference: float,
+    label: str,
+    note: str | None = None,
+) -> Figure:
+    """A panel for each pair of SAEs with a place for each group, which `draw` fills, and a line at a reference."""
     frame = pairs_frame(study)
     with mpl.rc_context(dict(STYLE)):
-        figure = new_figure(WIDTH, 3.4)
+        figure = new_figure(WIDTH, height)
         panels = figure.subplots(1, len(study.pairs), sharey=True, squeeze=False)[0]
         for axes, name in zip(panels, study.pairs, strict=True):
             for place, group in enumerate(GROUPS):
                 part = frame[(frame["pair"] == name) & (frame["group"] == group)]
-                _strip(axes, place, part["swap_cost"].to_numpy(dtype=np.float64), GROUP_COLOURS[group])
-            axes.axhline(0.0, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
+                draw(axes, place, part, GROUP_COLOURS[group])
+            axes.axhline(reference, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
             axes.set_xticks(range(len(GROUPS)), GROUPS)
             axes.grid(axis="x", visible=False)
             axes.set_title(name)
-        panels[0].set_ylabel("own minus swapped AUROC")
+        panels[0].set_ylabel(label)
+        if note is not None:
+            figure.supxlabel(note, fontsize=8)
     return figure
 
 

@@ -6,20 +6,12 @@ Source: docs/methods.md, sections 4 to 6.
 import numpy as np
 import pandas as pd
 
+from kindred.artefacts.features import TABLE_COLUMNS
 from kindred.report.study import GROUPS, SaeStudy, Study
 
 SIDES = ("left", "right")
 _DECIMALS = 12  # beyond these a difference of scores is rounding noise
-STATISTICS = (
-    "n_tokens_active",
-    "firing_rate",
-    "n_contexts_active",
-    "context_rate",
-    "max",
-    "mean_nonzero",
-    "single_token_share",
-    "top_token_entropy_nats",
-)
+STATISTICS = TABLE_COLUMNS[1:]  # without the feature
 SCORES = (
     "auroc",
     "auroc_low",

@@ -7,6 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from kindred.artefacts.case_study import CaseStudy, MatchedFeature
+from kindred.artefacts.explanation import METHODS as EXPLANATION_METHODS
 from kindred.artefacts.explanation import Explanations
 from kindred.artefacts.matching import Matching
 from kindred.artefacts.scoring import Scores
@@ -17,7 +18,7 @@ Group = Literal["best", "worst", "control"]
 GROUPS: tuple[Group, ...] = ("best", "worst", "control")
 
 # The baselines stand in the order in which they are to be read: from no injection at all to the leaky reference.
-METHODS = ("self", "unsteered", "continuation", "logit_lens", "top_tokens")
+METHODS = (*EXPLANATION_METHODS, "top_tokens")
 METHOD_NAMES = {
     "self": "self-explanation",
     "unsteered": "unsteered",
