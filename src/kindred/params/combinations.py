@@ -36,8 +36,11 @@ def _lengths(params: Params) -> Iterator[Problem]:
 
 def _counts(params: Params) -> Iterator[Problem]:
     explanation, scoring, matching = params.explanation, params.scoring, params.matching
-    if explanation.n_explanations > explanation.n_scales:
-        fault = f"more than explanation.n_scales = {explanation.n_scales}; each explanation takes a scale"
+    n_above = explanation.n_scales - 1
+    if explanation.n_explanations > n_above:
+        fault = (
+            f"more than the {n_above} scales above 0 that explanation.n_scales = {explanation.n_scales} gives"
+        )
         yield Problem(("explanation", "n_explanations"), explanation.n_explanations, fault)
     if explanation.probe_layer is not None and explanation.probe_layer < explanation.inject_layer:
         fault = f"before explanation.inject_layer = {explanation.inject_layer}, where nothing is injected yet"

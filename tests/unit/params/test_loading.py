@@ -94,7 +94,7 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         ("pairs/seeds", ["docs-0", "docs-0"], 'pairs.seeds = ["docs-0", "docs-0"]: pairs an SAE with itself'),
         ("windows/length", 129, "windows.length = 129: longer than tokens.context_length = 128 (allowed: an integ"),
         ("scoring/context_length", 200, "scoring.context_length = 200: longer than tokens.context_length = 128"),
-        ("explanation/n_explanations", 33, "explanation.n_explanations = 33: more than explanation.n_scales = 32"),
+        ("explanation/n_explanations", 32, "explanation.n_explanations = 32: more than the 31 scales above 0"),
         ("explanation/inject_layer", 7, None),
         ("scoring/n_activating", 9, "scoring.n_activating = 9: fewer than scoring.n_deciles = 10"),
         ("report/n_windows", 11, "report.n_windows = 11: more than windows.n_top = 10"),
