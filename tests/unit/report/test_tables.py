@@ -7,6 +7,7 @@ import jsonschema
 import pandas as pd
 import pytest
 
+from kindred.report.rendering import render
 from kindred.report.tables import build_tables, render_tables
 
 
@@ -69,6 +70,6 @@ def test_two_runs_give_equal_bytes(files, make_study):
 
 def test_digits_are_obeyed(study):
     table = build_tables(study)["scores"]
-    coarse = render_tables(study, 2)["scores.csv"]
+    coarse = render(table, "csv", 2)
     value = table.frame["auroc"].iloc[0]
     assert f",{value:.2g}," in coarse.splitlines()[1]
