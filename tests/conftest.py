@@ -1,0 +1,190 @@
+"""The real workflow in a folder of its own: every test that runs it works on such a copy."""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+COPIED = (
+    "Snakefile",
+    "rules",
+    "profiles",
+    "experiments",
+    "params.yaml",
+    "dvc.yaml",
+    ".dvcignore",
+    ".gitignore",
+    "requirements.lock",
+    "src",
+    "models",
+)
+RESULTS = ("results/tables", "results/figures", "results/report")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project; its commands run its own sources."""
+
+    root: Path
+
+    @property
+    def environment(self):
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "SNAKEMAKE_", "GIT_"))}
+        return {
+            **inherited,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root / "src"),
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def run(self, *command, status=0, **options):
+        """Run a command in the folder, and demand its exit status (None: any)."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=900,
+            **options,
+        )
+        assert status in (None, done.returncode), (
+            f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done
+
+    def start(self, *command):
+        """Start a command as the leader of a process group of its own, its output in output.txt."""
+        with (self.root / "output.txt").open("w") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self.root,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # What runs the tests may ignore interrupts (a shell's background), and children inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            )
+
+    def snakemake(self, *targets, cores=2, status=0):
+        return self.run("snakemake", "--cores", str(cores), *targets, status=status)
+
+    def step(self, name, out, *, status=0, params=".kindred/params.json", log="logs/step.log", **inputs):
+        """Run the command of one step."""
+        arguments = [part for key, paths in inputs.items() for part in (f"--{key}", *paths)]
+        command = [sys.executable, "-m", f"kindred.steps.{name}", "--params", params, "--out", out]
+        return self.run(*command, "--log", log, *arguments, status=status)
+
+    def plan(self, *targets):
+        """How many jobs of each rule Snakemake would run."""
+        return jobs_of(self.run("snakemake", "-n", *targets))
+
+    def copy(self, place):
+        """The same with the same times."""
+        subprocess.run(["cp", "-a", self.root, place], check=True)
+        return Project(place)
+
+    def set(self, key, value):
+        """Change one value where it takes effect: in the overlay if that has the key."""
+        overlay = self.root / "experiments" / f"{self._params()['experiment']}.yaml"
+        for path in (overlay, self.root / "params.yaml"):
+            data = yaml.safe_load(path.read_text()) if path.exists() else {}
+            *sections, last = key.split(".")
+            place = data
+            for section in sections:
+                place = place.get(section, {})
+            if last in place:
+                place[last] = value
+                path.write_text(yaml.safe_dump(data, sort_keys=False))
+                return
+        raise KeyError(key)
+
+    @contextmanager
+    def changed(self, **values):
+        """The params with some values changed (`windows__length=20`), and put back at the end."""
+        paths = [self.root / "params.yaml", *self.root.glob("experiments/*.yaml")]
+        before = {path: path.read_bytes() for path in paths}
+        for key, value in values.items():
+            self.set(key.replace("__", "."), value)
+        yield
+        for path, content in before.items():
+            path.write_bytes(content)
+
+    def _params(self):
+        return yaml.safe_load((self.root / "params.yaml").read_text())
+
+    def hashes(self, *folders):
+        """SHA-256 of every file of the folders, manifests included."""
+        return {
+            path.relative_to(self.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for folder in folders
+            for path in sorted((self.root / folder).rglob("*"))
+            if path.is_file() and path.name != ".snakemake_timestamp"
+        }
+
+    def partials(self):
+        """What half-written artefacts lie about."""
+        return [
+            path for folder in ("cache", "results") for path in (self.root / folder).rglob(".*.partial-*")
+        ]
+
+
+def jobs_of(done):
+    """The job table that Snakemake prints, without its totals and the target `all`."""
+    text = done.stdout + done.stderr
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", text, re.DOTALL)
+    if table is None:
+        assert "Nothing to be done" in text, text
+        return {}
+    rows = (line.split() for line in table[1].splitlines())
+    return {name: int(count) for name, count in rows if name != "all"}
+
+
+@pytest.fixture(scope="session")
+def new_project():
+    """A function that copies the project's files, nothing built, into a folder."""
+
+    def make(place):
+        place.mkdir(parents=True)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, place / name)
+            elif (ROOT / name).exists():
+                shutil.copy2(ROOT / name, place / name)
+        return Project(place)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def jobs():
+    """The function that reads Snakemake's job table."""
+    return jobs_of
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, new_project):
+    """The small experiment, built once from nothing. Only to be read, or copied."""
+    project = new_project(tmp_path_factory.mktemp("built") / "project")
+    project.snakemake("--config", "experiment=small", "--", *RESULTS)
+    project.set("experiment", "small")
+    return project
+
+
+@pytest.fixture
+def project(built, tmp_path):
+    """A copy of the built project, to be changed."""
+    return built.copy(tmp_path / "project")

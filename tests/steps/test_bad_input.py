@@ -1,0 +1,354 @@
+"""What can be wrong with what a user brings: each is one clear message, nothing half-written, and no work lost.
+
+The tests run the real commands on a world of its own: a language model of two layers, two SAEs of 24 features of
+which feature 0 never fires, and three short texts.
+"""
+
+import json
+import os
+import pickle
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from kindred.models.tokenizer import train_tokenizer
+
+D_MODEL, D_SAE, CONTEXT = 16, 24, 16
+TEXTS = {
+    "sums.txt": "Return the sum of all numbers in the list. " * 40,
+    "files.txt": "Open a file and read each of its lines into the table. " * 40,
+    "graphs.txt": "A graph has nodes, and edges between the nodes of it. " * 40,
+}
+PARAMS = {
+    "pairs": {"ab": ["a", "b"]},
+    "saes": {name: {"loader": "folder", "path": f"models/{name}"} for name in ("a", "b")},
+    "model": {"source": "models/lm"},
+    "corpus": {"source": "text_files", "path": "texts"},
+    "tokens": {"n_tokens": 1000, "context_length": CONTEXT},
+    "activations": {"n_shards": 2},
+    "matching": {"n_best": 2, "n_worst": 1, "n_control": 1, "min_contexts": 0},
+    "windows": {"length": 5, "n_top": 2},
+    "report": {"n_windows": 1},
+    "explanation": {"n_scales": 3, "n_explanations": 1, "max_new_tokens": 3},
+    "scoring": {
+        "n_activating": 6,
+        "n_negative": 6,
+        "n_deciles": 3,
+        "n_permutations": 2,
+        "context_length": 8,
+    },
+}
+ACTIVATIONS = {"out": "cache/activations/000", "tokens": ["cache/tokens"]}
+SHARDS = ["cache/activations/000", "cache/activations/001"]
+FEATURES = {"out": "cache/features/a", "tokens": ["cache/tokens"], "activations": SHARDS}
+
+
+def write_model(folder):
+    tokenizer = train_tokenizer(TEXTS.values(), 280, CONTEXT)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=D_MODEL,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def write_sae(folder, seed):
+    """A TopK SAE; feature 0 is the same in all of them, and never fires."""
+    generator = torch.Generator().manual_seed(seed)
+    decoder = torch.randn(D_SAE, D_MODEL, generator=generator)
+    decoder[0] = 1
+    bias = torch.zeros(D_SAE)
+    bias[0] = -1e6
+    config = {
+        "architecture": "topk",
+        "k": 4,
+        "d_in": D_MODEL,
+        "d_sae": D_SAE,
+        "dtype": "float32",
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "metadata": {
+            "hook_name": "blocks.0.hook_resid_post",
+            "model_name": "tiny",
+            "prepend_bos": True,
+            "context_size": CONTEXT,
+            "sae_lens_version": "6.54.0",
+        },
+    }
+    folder.mkdir(parents=True)
+    (folder / "cfg.json").write_text(json.dumps(config))
+    weights = {"W_enc": decoder.T, "W_dec": decoder, "b_enc": bias, "b_dec": torch.zeros(D_MODEL)}
+    save_file(
+        {name: tensor.contiguous() for name, tensor in weights.items()}, folder / "sae_weights.safetensors"
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(new_project, tmp_path_factory):
+    """The whole experiment on the tiny world. Only to be copied."""
+    world = new_project(tmp_path_factory.mktemp("world") / "project")
+    shutil.rmtree(world.root / "models/docs-lm", ignore_errors=True)
+    shutil.rmtree(world.root / "models/saes", ignore_errors=True)
+    write_model(world.root / "models/lm")
+    for seed, name in enumerate("ab"):
+        write_sae(world.root / "models" / name, seed)
+    (world.root / "texts").mkdir()
+    for name, text in TEXTS.items():
+        (world.root / "texts" / name).write_text(text)
+    params = yaml.safe_load((world.root / "params.yaml").read_text())
+    for section, values in PARAMS.items():
+        params[section] = values if section in ("pairs", "saes") else {**params[section], **values}
+    (world.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    world.snakemake("results/tables")
+    return world
+
+
+@pytest.fixture
+def world(finished, tmp_path):
+    return finished.copy(tmp_path / "project")
+
+
+def refused(world, done, *words):
+    """Assert that a step ended with one message, which its log has too, and left nothing half-written."""
+    lines = [line for line in done.stderr.splitlines() if ": " in line]
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert all(word in lines[-1] for word in words), done.stderr
+    assert lines[-1] in (world.root / "logs/step.log").read_text()
+    assert world.partials() == []
+
+
+def refused_by_snakemake(world, *words):
+    """Assert that nothing is started: the message is all that is said, and all artefacts stay as they are."""
+    before = world.hashes("cache", "results")
+    done = world.run("snakemake", "--cores", "1", "results/tables", status=1)
+    message = [
+        line for line in done.stderr.splitlines() if not line.startswith("Using workflow specific profile")
+    ]
+    assert all(line.startswith("params.yaml: ") for line in message), message
+    assert all(word in message[0] for word in words), message
+    assert world.hashes("cache", "results") == before
+
+
+def changed_params(world, **values):
+    """The params of the steps with other values, as a file for --params."""
+    params = json.loads((world.root / ".kindred/params.json").read_text())
+    for key, value in values.items():
+        section, name = key.split("__")
+        params[section][name] = value
+    (world.root / "changed.json").write_text(json.dumps(params))
+    return "changed.json"
+
+
+def test_a_model_folder_without_weights(world):
+    weights = world.root / "models/lm/model.safetensors"
+    weights.rename(world.root / "aside")
+    refused_by_snakemake(world, "model.source", "models/lm", "weights")
+    (world.root / "aside").rename(weights)
+    assert world.plan("results/tables") == {}
+
+
+def test_an_sae_of_another_width(world):
+    folder = world.root / "models/b"
+    weights = load_file(folder / "sae_weights.safetensors")
+    weights |= {name: weights[name].repeat_interleave(2, dim) for name, dim in (("W_enc", 0), ("W_dec", 1))}
+    weights["b_dec"] = weights["b_dec"].repeat(2)
+    save_file(weights, folder / "sae_weights.safetensors")
+    config = json.loads((folder / "cfg.json").read_text())
+    (folder / "cfg.json").write_text(json.dumps({**config, "d_in": 2 * D_MODEL}))
+    refused_by_snakemake(world, "saes.b.path", "models/b", "width 32", "16")
+    done = world.step("activations", **ACTIVATIONS, status=1)
+    refused(world, done, "models/b", "32", "16")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "corrupt"])
+def test_a_damaged_safetensors_file(world, damage):
+    path = world.root / "models/a/sae_weights.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-100] if damage == "truncated" else b"\xff" * 8 + content[8:])
+    refused_by_snakemake(world, "saes.a.path", "models/a")
+    refused(world, world.step("activations", **ACTIVATIONS, status=1), "models/a/sae_weights.safetensors")
+    path.write_bytes(content)
+    assert world.plan("results/tables") == {}
+
+
+class Code:
+    """A pickle of this makes a folder when it is loaded."""
+
+    def __reduce__(self):
+        return (os.mkdir, ("it-was-run",))
+
+
+def test_a_pickle_that_carries_code(world):
+    folder = world.root / "models/p"
+    folder.mkdir()
+    config = {"sae_type": "topk", "act_size": D_MODEL, "dict_size": D_SAE, "top_k": 4}
+    config["hook_point"] = "blocks.0.hook_resid_post"
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "sae.pt").write_bytes(pickle.dumps({"W_enc": Code()}))
+    params = changed_params(world, saes__a={"loader": "batch_topk", "path": "models/p"})
+    done = world.step("activations", **ACTIVATIONS, params=params, status=1)
+    refused(world, done, "models/p/sae.pt", "code", "not loaded")
+    assert not (world.root / "it-was-run").exists()
+
+
+def test_an_empty_corpus(world):
+    for name in TEXTS:
+        (world.root / "texts" / name).write_text(" \n")
+    done = world.step("corpus", "cache/corpus", status=1)
+    refused(world, done, "corpus.path", "no text found in texts")
+    for name, text in TEXTS.items():
+        (world.root / "texts" / name).write_text(text)
+    assert world.plan("results/tables") == {}
+
+
+def test_a_feature_that_never_fires_has_rows_that_say_so(finished):
+    tables = finished.root / "results/tables"
+    records = json.loads((tables / "matched_features.json").read_text())
+    (silent,) = [record for record in records if record["indices"] == [0, 0]]
+    assert silent["similarity"] == pytest.approx(1)
+    assert silent["windows"] == [{"mean": [], "density": [], "max": []}] * 2
+    assert silent["eleuthers"] == silent["swap_scores"] == [None, None]
+    features = yaml.safe_load(json.dumps(rows_of(tables / "features.csv")))
+    (row,) = [row for row in features if (row["sae"], row["feature"]) == ("a", "0")]
+    assert (row["n_tokens_active"], float(row["firing_rate"]), row["auroc"]) == ("0", 0.0, "")
+
+
+def rows_of(table):
+    header, *lines = table.read_text().splitlines()
+    return [dict(zip(header.split(","), line.split(","), strict=False)) for line in lines]
+
+
+def test_activations_that_are_not_a_number(world):
+    """Finite weights that overflow within the encoder, and a model whose own output is NaN."""
+    path = world.root / "models/a/sae_weights.safetensors"
+    content = path.read_bytes()
+    weights = load_file(path)
+    weights["W_enc"][:, 5] = 3e38
+    weights["b_dec"][:] = -1e3
+    weights["W_dec"][5] = 0
+    save_file(weights, path)
+    config_path = path.with_name("cfg.json")
+    config = json.loads(config_path.read_text())
+    # Infinity times the norm of a decoder row, which is zero.
+    config_path.write_text(json.dumps({**config, "rescale_acts_by_decoder_norm": True}))
+    refused(
+        world,
+        world.step("activations", **ACTIVATIONS, status=1),
+        "SAE a",
+        "not positive and finite",
+        "context 0",
+    )
+    path.write_bytes(content)
+    config_path.write_text(json.dumps(config))
+    path = world.root / "models/lm/model.safetensors"
+    weights = load_file(path)
+    weights["model.layers.0.input_layernorm.weight"][:] = float("nan")
+    save_file(weights, path, metadata={"format": "pt"})
+    world.step("tokens", "cache/tokens", corpus=["cache/corpus"])
+    refused(
+        world,
+        world.step("activations", **ACTIVATIONS, status=1),
+        "model's output is not finite",
+        "position 1",
+    )
+
+
+@pytest.fixture
+def full_disk(world):
+    """A function that puts a file system of 8 KiB under a folder of the world."""
+    mounted = []
+
+    def mount(folder):
+        place = world.root / folder
+        command = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(place)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"cannot mount a small file system here: {done.stderr.decode().strip()}")
+        mounted.append(place)
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+@pytest.mark.parametrize(
+    ("step", "arguments"),
+    [("activations", ACTIVATIONS), ("features", FEATURES)],
+)
+def test_a_full_disk(world, full_disk, step, arguments):
+    full_disk(f"cache/{step}")
+    done = world.step(step, **arguments, status=1)
+    refused(world, done, arguments["out"], "no room left", "run again")
+    assert list((world.root / f"cache/{step}").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_while_results_are_written_keeps_the_old_ones(world):
+    """The limit on the size of files stands for the disk; the log has no room either."""
+    before = world.hashes("results")
+    done = world.run(
+        *(sys.executable, "-m", "kindred.steps.tables", "--params", ".kindred/params.json"),
+        *("--out", "results/tables", "--log", "/dev/full", "--matching", "cache/matching/ab"),
+        *(
+            part
+            for step in ("features", "explanation", "scoring")
+            for part in (f"--{step}", f"cache/{step}/a", f"cache/{step}/b")
+        ),
+        *("--case_study", "cache/case_study/ab"),
+        status=1,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+    )
+    (message,) = done.stderr.splitlines()
+    assert message.startswith("tables: results/tables: no room left to write it")
+    assert world.hashes("results") == before
+    assert world.partials() == []
+    assert world.plan("results/tables") == {}
+
+
+@pytest.mark.parametrize("moment", ["while it imports its libraries", "while it works"])
+def test_ctrl_c(world, moment):
+    before = world.hashes("cache")
+    log = world.root / "logs/step.log"
+    arguments = ["--params", ".kindred/params.json", "--log", "logs/step.log", "--out", ACTIVATIONS["out"]]
+    run = world.start(
+        sys.executable, "-m", "kindred.steps.activations", *arguments, "--tokens", "cache/tokens"
+    )
+    if moment == "while it works":
+        while not log.exists():
+            time.sleep(0.005)
+    else:
+        time.sleep(0.7)
+        assert not log.exists()
+    os.killpg(run.pid, signal.SIGINT)
+    status = run.wait(60)
+    output = (world.root / "output.txt").read_text()
+    assert "Traceback" not in output
+    assert world.partials() == []
+    assert world.hashes("cache") == before
+    if moment == "while it works":
+        assert status == 130
+        assert output.splitlines()[-1] == (
+            "activations: interrupted; what is finished is kept, run again to go on"
+        )
+    else:
+        assert status == -signal.SIGINT
+    assert world.plan("results/tables") == {}
