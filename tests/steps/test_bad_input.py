@@ -333,7 +333,7 @@ def test_ctrl_c(world, moment):
         sys.executable, "-m", "kindred.steps.activations", *arguments, "--tokens", "cache/tokens"
     )
     if moment == "while it works":
-        while not log.exists():
+        while not (log.exists() and log.read_text()):
             time.sleep(0.005)
     else:
         time.sleep(0.7)

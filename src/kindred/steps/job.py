@@ -3,6 +3,7 @@
 import argparse
 import logging
 import resource
+import shlex
 import signal
 import sys
 import time
@@ -109,6 +110,7 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as kindred.steps left it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
+    logging.debug("python -m kindred.steps.%s %s", name, shlex.join(sys.argv[1:]))
     try:
         params = Params.model_validate_json(arguments.params.read_bytes())
         job = Job(params, arguments.out, {argument: getattr(arguments, argument) for argument in inputs})
