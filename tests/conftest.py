@@ -185,6 +185,14 @@ def built(tmp_path_factory, new_project):
 
 
 @pytest.fixture
+def unbuilt(built, tmp_path):
+    """A copy of the built project as if nothing had been run in it."""
+    project = built.copy(tmp_path / "unbuilt")
+    project.run("rm", "-rf", "cache", "results", "logs", ".kindred", ".snakemake")
+    return project
+
+
+@pytest.fixture
 def project(built, tmp_path):
     """A copy of the built project, to be changed."""
     return built.copy(tmp_path / "project")

@@ -94,8 +94,6 @@ def test_after_a_clone_the_times_of_files_do_not_matter(project):
 
 
 @pytest.mark.slow
-def test_one_core_and_two_give_the_same_bytes(built, new_project, tmp_path):
-    project = new_project(tmp_path / "one")
-    project.set("experiment", "small")
-    project.snakemake(*RESULTS, cores=1)
-    assert project.hashes("cache", "results") == built.hashes("cache", "results")
+def test_one_core_and_two_give_the_same_bytes(built, unbuilt):
+    unbuilt.snakemake(*RESULTS, cores=1)
+    assert unbuilt.hashes("cache", "results") == built.hashes("cache", "results")

@@ -72,16 +72,14 @@ def test_an_interrupt_ends_clearly_and_keeps_the_finished_shards(project):
 
 
 @pytest.mark.slow
-def test_killed_at_five_moments_the_results_are_those_of_an_undisturbed_run(built, new_project, tmp_path):
-    project = new_project(tmp_path / "killed")
-    project.set("experiment", "small")
+def test_killed_at_five_moments_the_results_are_those_of_an_undisturbed_run(built, unbuilt):
     moments = ("tokens", "activations/001", "matching/seeds", "explanation/docs-1", "figures")
     for number, moment in enumerate(moments):
-        run = project.start("snakemake", "--cores", "2", "--", *RESULTS)
-        wait_for(project, f"logs/{moment}.log")
+        run = unbuilt.start("snakemake", "--cores", "2", "--", *RESULTS)
+        wait_for(unbuilt, f"logs/{moment}.log")
         # Now with all its jobs, now alone: they then go on beside those of the next run.
         (os.killpg if number % 2 == 0 else os.kill)(run.pid, signal.SIGKILL)
         assert end_of(run) == -signal.SIGKILL
-    project.snakemake(*RESULTS)
-    assert project.hashes("cache", "results") == built.hashes("cache", "results")
-    assert project.partials() == []
+    unbuilt.snakemake(*RESULTS)
+    assert unbuilt.hashes("cache", "results") == built.hashes("cache", "results")
+    assert unbuilt.partials() == []
