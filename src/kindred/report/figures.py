@@ -213,7 +213,7 @@ def draw_scale_curves(study: Study) -> Figure:
                 threshold, color=GROUP_COLOURS["worst"], linewidth=1, linestyle=(0, (4, 3))
             )
             failed = int((~np.asarray(sae.explanations.self_explainable, dtype=bool)).sum())
-            title = f"{name}: {failed} of {len(sae.explanations.features)} not explainable"
+            title = f"{name}\n{failed} of {len(sae.explanations.features)} not explainable"
             panels[0, column].set_title(title, fontsize=9)
             panels[-1, column].set_xlabel(f"scale ({study.settings.norm})")
         figure.supxlabel(
