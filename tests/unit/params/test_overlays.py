@@ -132,8 +132,9 @@ class TestAnyOverlay:
             for key, value in values.items()
             if base[section][key] == value
         ]
-        # Said again on purpose: the device, which a reader will change, and a context length taken from a paper.
-        assert set(same) <= {"model.device", "tokens.context_length"}
+        # Said again on purpose: the device, which a reader will change, a context length taken from a paper, and the
+        # layer of injection, which belongs to the model's depth.
+        assert set(same) <= {"model.device", "tokens.context_length", "explanation.inject_layer"}
 
 
 def test_configs_written_by_transformers_are_read(tmp_path: Path) -> None:
