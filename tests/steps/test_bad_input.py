@@ -38,7 +38,7 @@ PARAMS = {
     "matching": {"n_best": 2, "n_worst": 1, "n_control": 1, "min_contexts": 0},
     "windows": {"length": 5, "n_top": 2},
     "report": {"n_windows": 1},
-    "explanation": {"n_scales": 3, "n_explanations": 1, "max_new_tokens": 3},
+    "explanation": {"inject_layer": 1, "n_scales": 3, "n_explanations": 1, "max_new_tokens": 3},
     "scoring": {
         "n_activating": 6,
         "n_negative": 6,
