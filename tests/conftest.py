@@ -30,6 +30,7 @@ COPIED = (
     "models",
 )
 RESULTS = ("results/tables", "results/figures", "results/report")
+IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,12 @@ class Project:
             if path.is_file() and path.name != ".snakemake_timestamp"
         }
 
+    def commit(self, message="state"):
+        """Commit everything that git does not ignore; return the commit."""
+        self.run("git", "add", "--all")
+        self.run("git", *IDENTITY, "commit", "--quiet", "--allow-empty", "--message", message)
+        return self.run("git", "rev-parse", "HEAD").stdout.strip()
+
     def partials(self):
         """What half-written artefacts lie about."""
         return [
@@ -151,6 +158,11 @@ def jobs_of(done):
         return {}
     rows = (line.split() for line in table[1].splitlines())
     return {name: int(count) for name, count in rows if name != "all"}
+
+
+def pytest_addoption(parser):
+    """`--built FOLDER` saves a developer the build: the folder is a `built` project that an earlier run left."""
+    parser.addoption("--built", type=Path, help="a small experiment built before, to be used instead of a new one")
 
 
 @pytest.fixture(scope="session")
@@ -176,8 +188,10 @@ def jobs():
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory, new_project):
+def built(tmp_path_factory, new_project, pytestconfig):
     """The small experiment, built once from nothing. Only to be read, or copied."""
+    if pytestconfig.getoption("--built"):
+        return Project(pytestconfig.getoption("--built").resolve())
     project = new_project(tmp_path_factory.mktemp("built") / "project")
     project.snakemake("--config", "experiment=small", "--", *RESULTS)
     project.set("experiment", "small")
@@ -196,3 +210,13 @@ def unbuilt(built, tmp_path):
 def project(built, tmp_path):
     """A copy of the built project, to be changed."""
     return built.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def repository(project):
+    """The built project under git and DVC, with all that git has to know committed."""
+    project.run("git", "init", "--quiet")
+    project.run("dvc", "init", "--quiet")
+    project.run("dvc", "config", "core.analytics", "false")
+    project.commit()
+    return project

@@ -5,22 +5,6 @@ import pytest
 FROM_WINDOWS = {"windows": 2, "scoring": 2, "case_study": 1, "tables": 1, "figures": 1, "report": 1}
 
 
-@pytest.fixture
-def repository(project):
-    """The built project under git and DVC, with all that git has to know committed."""
-    project.run("git", "init", "--quiet")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
-    commit(project)
-    return project
-
-
-def commit(project):
-    project.run("git", "add", "--all")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    project.run("git", *identity, "commit", "--quiet", "--message", "state")
-
-
 def test_dvc_finds_nothing_to_do_after_snakemake(repository, built, jobs):
     assert jobs(repository.run("dvc", "repro")) == {}
     assert "up to date" in repository.run("dvc", "status").stdout
@@ -40,7 +24,7 @@ def test_dvc_reruns_only_what_depends_on_a_change_and_a_clone_needs_nothing(repo
 
     repository.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
     repository.run("dvc", "push", "--quiet")
-    commit(repository)
+    repository.commit()
     repository.run("git", "clone", "--quiet", str(repository.root), str(tmp_path / "clone"))
     clone = type(repository)(tmp_path / "clone")
     clone.run("dvc", "pull", "--quiet")
