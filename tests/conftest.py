@@ -162,7 +162,9 @@ def jobs_of(done):
 
 def pytest_addoption(parser):
     """`--built FOLDER` saves a developer the build: the folder is a `built` project that an earlier run left."""
-    parser.addoption("--built", type=Path, help="a small experiment built before, to be used instead of a new one")
+    parser.addoption(
+        "--built", type=Path, help="a small experiment built before, to be used instead of a new one"
+    )
 
 
 @pytest.fixture(scope="session")
