@@ -1,4 +1,4 @@
-"""The tables: CSV, LaTeX and Markdown of each, and the JSON of matched features with its schema."""
+"""The tables: CSV, LaTeX and Markdown of each, the JSON of matched features with its schema, and the metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Tables:
-    """Every table in its three forms, and the JSON of matched features with its schema.
+    """Every table in its three forms, the JSON of matched features with its schema, and the metrics.
 
     Attributes:
         files: The content of each file, by its name relative to the folder.
@@ -33,6 +33,7 @@ def save(value: Tables, directory: Path) -> None:
         scores.{csv,tex,md}: A row for each explanation, beside its nulls.
         baselines.{csv,tex,md}: A row for each SAE and method of explanation.
         comparisons.{csv,tex,md}: A row for each question put to the numbers, with interval and p-value.
+        metrics.json: The few numbers that `dvc metrics` shows and compares, nested; null where undefined.
     """
     save_files(value.files, directory)
 

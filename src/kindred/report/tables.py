@@ -12,6 +12,7 @@ import pandas as pd
 from kindred.artefacts.case_study import RECORDS, MatchedFeature
 from kindred.case_study.schema import check_matched_features, matched_features_schema
 from kindred.report.frames import features_frame, pairs_frame, scores_frame
+from kindred.report.metrics import metrics_json, metrics_of
 from kindred.report.questions import ask, comparisons_frame
 from kindred.report.rendering import Format, Table, render
 from kindred.report.study import GROUPS, Settings, Study
@@ -130,11 +131,12 @@ def render_tables(study: Study, digits: int) -> dict[str, str]:
     Raises:
         KindredError: The records do not fit the published schema; the message names the place.
     """
+    tables = build_tables(study)
     files = {
-        f"{table.name}.{form}": render(table, form, digits)
-        for table in build_tables(study).values()
-        for form in FORMATS
+        f"{table.name}.{form}": render(table, form, digits) for table in tables.values() for form in FORMATS
     }
+    metrics = metrics_of(tables["summary"].frame, tables["comparisons"].frame, digits)
+    files["metrics.json"] = metrics_json(metrics)
     records = [record for pair in study.pairs.values() for record in pair.records]
     files["matched_features.json"] = matched_features_json(records)
     check_matched_features(json.loads(files["matched_features.json"]))

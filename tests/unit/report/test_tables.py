@@ -18,8 +18,9 @@ def files(study):
 
 def test_every_table_is_in_three_forms(files):
     names = {name.split(".")[0] for name in files}
-    assert names == {"summary", "pairs", "features", "scores", "baselines", "comparisons", "matched_features"}
-    assert len(files) == 6 * 3 + 2
+    tables = {"summary", "pairs", "features", "scores", "baselines", "comparisons"}
+    assert names == {*tables, "matched_features", "metrics"}
+    assert len(files) == 6 * 3 + 3
 
 
 def test_the_json_fits_its_schema_and_has_every_pair(files, study):
