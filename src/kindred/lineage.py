@@ -1,29 +1,50 @@
 """Freshness by lineage, not by clocks: an artefact is fresh if its manifest says that what holds now made it.
 
 What holds now: the settings the artefact depends on, the source closure of its step, and its inputs, which
-must be fresh themselves. The chain is read from the manifests alone.
+must be fresh themselves. The chain is read from the manifests; the survey before a run looks at the files, too.
 """
 
 import os
+import sys
 import time
+from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kindred.artefacts.folder import MANIFEST, Made, Manifest, read_manifest, size_damage, verify_content
+from kindred.artefacts.folder import (
+    MANIFEST,
+    Made,
+    Manifest,
+    checksum_damage,
+    read_manifest,
+    size_damage,
+    verify_content,
+)
 from kindred.errors import KindredError
+from kindred.file_hashes import FileHashes
 from kindred.params import Params
 from kindred.pipeline import STEPS, Step
 from kindred.sources import sources_hash
 
 STAMPS = Path(".kindred/stamps")
+CHECKED = Path(".kindred/checked")
+MISSING = "it is missing"
+INPUT = "its input"
 
 
 class Lineage:
-    """Judges artefacts against one set of params, as the sources and files are at this moment."""
+    """Judges artefacts against one set of params, as the sources and files are at this moment.
 
-    def __init__(self, params: Params) -> None:
+    Args:
+        params: The experiment's parameters.
+        contents: Whether files must have the checksums they were written with, besides the sizes. Each file is read
+            once for that, and again only after something has written to it.
+    """
+
+    def __init__(self, params: Params, *, contents: bool = False) -> None:
         self.params = params
+        self._contents = contents
         self._why_stale: dict[Path, str | None] = {}
         self._settings: dict[tuple[str, str], dict[str, Any]] = {}
         self._sources: dict[str, str] = {}
@@ -62,7 +83,7 @@ class Lineage:
         )
 
     def why_stale(self, directory: Path) -> str | None:
-        """Why an artefact has to be made (anew), in words; None if it is fresh. Contents are not read."""
+        """Why an artefact has to be made (anew), in words; None if it is fresh."""
         if directory not in self._why_stale:
             self._why_stale[directory] = self._judge(directory)
         return self._why_stale[directory]
@@ -76,7 +97,7 @@ class Lineage:
         except KindredError as error:
             return str(error)
         if manifest is None:
-            return "it is missing"
+            return MISSING
         if (manifest.kind, manifest.version, manifest.identity) != (step.name, step.version, identity):
             return (
                 f"it is {manifest.kind} version {manifest.version} of {manifest.identity or 'the experiment'}"
@@ -86,16 +107,26 @@ class Lineage:
             return f"it was made with {difference}"
         if manifest.sources != self.sources(step):
             return f"the code of {step.module} has changed since it was made"
-        return size_damage(directory, manifest) or self._judge_inputs(manifest)
+        return (
+            size_damage(directory, manifest)
+            or (self._content_damage(directory, manifest) if self._contents else None)
+            or self._judge_inputs(manifest)
+        )
+
+    def _content_damage(self, directory: Path, manifest: Manifest) -> str | None:
+        hashes = FileHashes(CHECKED / f"{directory}.json")
+        damage = checksum_damage(directory, manifest, hashes.of)
+        hashes.save()
+        return damage
 
     def _judge_inputs(self, manifest: Manifest) -> str | None:
         for name, content in manifest.inputs.items():
             stale = self.why_stale(Path(name))
             if stale:
-                return f"its input {name} is stale ({stale})"
+                return f"{INPUT} {name} is stale ({stale})"
             present = read_manifest(Path(name))
             if present is None or present.content != content:
-                return f"its input {name} has another content than the one it was made from"
+                return f"{INPUT} {name} has another content than the one it was made from"
         return None
 
     def verified(self, directory: Path) -> Manifest:
@@ -142,6 +173,17 @@ def survey(lineage: Lineage) -> dict[Path, str]:
         if directory not in stale:
             _order_times(directory, times)
     return stale
+
+
+def report(stale: dict[Path, str]) -> None:
+    """Say on the terminal why artefacts are made anew: the causes alone, not what merely follows from them."""
+    causes = defaultdict(list)
+    for directory, reason in stale.items():
+        if reason != MISSING and not reason.startswith(INPUT):
+            causes[reason].append(directory)
+    for reason, directories in causes.items():
+        more = f" and {len(directories) - 1} more" if len(directories) > 1 else ""
+        print(f"kindred: {directories[0]}{more}: {reason}; to be made anew", file=sys.stderr)
 
 
 def _write_stamp(stamp: Path, *, fresh: bool) -> None:

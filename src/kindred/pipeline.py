@@ -44,6 +44,22 @@ def _shards(params: Params) -> tuple[str, ...]:
     return tuple(f"{shard:03d}" for shard in range(params.activations.n_shards))
 
 
+def model_fingerprints(params: Params) -> dict[str, str]:
+    """What tells one state of the model and of each SAE from another: a folder's hash, or a name on the hub."""
+    found = {"model": source_fingerprint(params.model.source) or _hub_name(params.section("model"), "source")}
+    for name in _saes(params):
+        entry = _sae(params, name)
+        found[f"saes.{name}"] = entry["files"] or _hub_name(
+            entry, "release" if "release" in entry else "path"
+        )
+    return found
+
+
+def _hub_name(entry: Settings, key: str) -> str:
+    details = (entry.get(detail) for detail in ("id", "hookpoint", "revision"))
+    return " ".join(["hub:", entry[key], *(detail for detail in details if detail)])
+
+
 def _saes(params: Params) -> tuple[str, ...]:
     return tuple(sorted({sae for pair in params.pairs.values() for sae in pair}))
 

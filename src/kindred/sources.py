@@ -11,11 +11,16 @@ DATA_SUFFIXES = (".j2", ".html", ".css", ".js")
 # compared by value, and an artefact's content by its hash.
 HARNESS = (
     "kindred.artefacts.folder",
+    "kindred.artefacts.writing",
+    "kindred.environment",
     "kindred.errors",
+    "kindred.file_hashes",
     "kindred.fingerprints",
     "kindred.lineage",
     "kindred.params",
     "kindred.pipeline",
+    "kindred.provenance",
+    "kindred.repository",
     "kindred.sources",
     "kindred.steps.job",
     "kindred.workflow",

@@ -2,14 +2,16 @@
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 from kindred.errors import KindredError
-from kindred.lineage import STAMPS, Lineage, survey
+from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
 
 SNAPSHOT = Path(".kindred/params.json")
 RUNNING = Path(".kindred/running")
+WORKING = Path(".kindred/working")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 
 
@@ -30,12 +32,15 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
     if needs_sources:
         check_files(params)
     snapshot = params.model_dump_json(indent=1) + "\n"
-    if not _alone() and SNAPSHOT.exists() and SNAPSHOT.read_text() != snapshot:
-        raise KindredError(
-            "another snakemake runs in this folder, with other params: wait until it has ended, or stop it"
-        )
+    alone = _alone()
+    if SNAPSHOT.exists() and SNAPSHOT.read_text() != snapshot:
+        if not alone:
+            raise KindredError(
+                "another snakemake runs in this folder, with other params: wait until it has ended, or stop it"
+            )
+        _wait_for_jobs()
     _write_if_changed(SNAPSHOT, snapshot)
-    survey(Lineage(params))
+    report(survey(Lineage(params, contents=True)))
     return params
 
 
@@ -44,14 +49,38 @@ def stamp(artefact: str) -> str:
     return str(STAMPS / artefact)
 
 
+def hold_work() -> None:
+    """Mark this process as a job at work in this folder, until it ends, however it ends."""
+    fcntl.flock(_open(WORKING), fcntl.LOCK_SH)
+
+
+def _wait_for_jobs() -> None:
+    """Wait for the jobs that outlived a killed run: they would put artefacts of its params among those of this one."""
+    descriptor = _open(WORKING)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(
+            "kindred: waiting for the jobs of a killed run, which had other params, to end", file=sys.stderr
+        )
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+def _open(lock: Path) -> int:
+    """Open a file to lock; the end of the process closes it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+
+
 def _alone() -> bool:
     """Whether no other Snakemake runs in this folder; if so, locks that a killed one left are removed.
 
     Each one holds a shared lock of the kernel's until it ends, however it ends. Snakemake's own locks are files, which
     outlive a kill -9.
     """
-    RUNNING.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(RUNNING, os.O_RDWR | os.O_CREAT, 0o644)  # closed by the end of the process
+    descriptor = _open(RUNNING)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

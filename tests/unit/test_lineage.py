@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kindred import lineage as lineage_module
-from kindred.artefacts.folder import MANIFEST, writing
+from kindred.artefacts.folder import MANIFEST
+from kindred.artefacts.writing import writing
 from kindred.errors import KindredError
 from kindred.lineage import STAMPS, Lineage, first_difference, survey
 from kindred.params import Params, load_params

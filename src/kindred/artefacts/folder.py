@@ -1,13 +1,7 @@
-"""An artefact is a folder with a manifest that is written last; whole or absent, never half."""
+"""An artefact is a folder with a manifest, which says what made it and what it consists of."""
 
-import errno
 import hashlib
-import json
-import os
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +11,9 @@ from kindred.errors import KindredError
 
 MANIFEST = "manifest.json"
 # Snakemake keeps the time of a directory output in a file of this name inside it.
-FOREIGN_FILES = frozenset({MANIFEST, ".snakemake_timestamp"})
+FOREIGN_FILES = frozenset({MANIFEST, f"{MANIFEST}.damaged", ".snakemake_timestamp"})
+# Says of a table where and with what it was made: that is no part of what it is.
+SIDECAR = ".provenance.json"
 
 
 class FileRecord(BaseModel):
@@ -73,8 +69,12 @@ def file_sha256(path: Path) -> str:
 
 
 def artefact_files(directory: Path) -> list[Path]:
-    """The files of an artefact, in sorted order, without its manifest."""
-    return sorted(path for path in directory.rglob("*") if path.is_file() and path.name not in FOREIGN_FILES)
+    """The files of an artefact, in sorted order, without its manifest and sidecars."""
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and path.name not in FOREIGN_FILES and not path.name.endswith(SIDECAR)
+    )
 
 
 def content_hash(files: dict[str, FileRecord]) -> str:
@@ -128,68 +128,24 @@ def verify_content(directory: Path, kind: str, version: int) -> Manifest:
             f"{directory}: is {manifest.kind} version {manifest.version}, expected {kind} version {version}; "
             "run snakemake to have it made anew"
         )
-    damage = size_damage(directory, manifest) or _checksum_damage(directory, manifest)
+    damage = size_damage(directory, manifest) or checksum_damage(directory, manifest, file_sha256)
     if damage:
         (directory / MANIFEST).replace(directory / f"{MANIFEST}.damaged")
         raise KindredError(f"{damage}: damaged; run snakemake again to have {directory} rebuilt")
     return manifest
 
 
-def _checksum_damage(directory: Path, manifest: Manifest) -> str | None:
+def checksum_damage(directory: Path, manifest: Manifest, sha256: Callable[[Path], str]) -> str | None:
+    """The first file whose content is not what was written, in words; None if all is well.
+
+    Args:
+        directory: The artefact's folder, with all files in it.
+        manifest: Its manifest.
+        sha256: Gives the hash of a file.
+    """
+    if manifest.content != content_hash(manifest.files):
+        return f"{directory / MANIFEST} contradicts itself (content)"
     for name, record in manifest.files.items():
-        if file_sha256(directory / name) != record.sha256:
+        if sha256(directory / name) != record.sha256:
             return f"{directory / name} differs from what was written (checksum)"
     return None
-
-
-@contextmanager
-def writing(directory: Path, made: Made) -> Iterator[Path]:
-    """Give an empty folder to write into; on success seal it with a manifest and put it in place.
-
-    On any error the folder is removed and what stood in its place before is left alone.
-
-    Raises:
-        KindredError: the disk is full, or the place cannot be written to.
-    """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{directory.name}.partial-"
-    for left_over in directory.parent.glob(f"{prefix}*"):
-        shutil.rmtree(left_over)
-    partial = directory.with_name(f"{prefix}{os.getpid()}")
-    try:
-        partial.mkdir()
-        yield partial
-        _seal(partial, made)
-        if directory.exists():
-            shutil.rmtree(directory)
-        partial.rename(directory)
-    except OSError as error:
-        if _is_no_room(error):
-            raise KindredError(
-                f"{directory}: no room left to write it ({error.strerror or error}); "
-                "free some space and run again: finished artefacts are kept"
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _is_no_room(error: OSError) -> bool:
-    if error.errno is None:  # numpy reports a short write by these words alone
-        return re.fullmatch(r"\d+ requested and \d+ written", str(error)) is not None
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def _seal(partial: Path, made: Made) -> None:
-    files = {}
-    for path in artefact_files(partial):
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-        record = FileRecord(size=path.stat().st_size, sha256=file_sha256(path))
-        files[path.relative_to(partial).as_posix()] = record
-    manifest = Manifest(**made.model_dump(), files=files, content=content_hash(files))
-    text = json.dumps(manifest.model_dump(), indent=1, sort_keys=True) + "\n"
-    with (partial / MANIFEST).open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

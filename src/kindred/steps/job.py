@@ -17,10 +17,12 @@ from typing import TypeVar
 
 import threadpoolctl
 
-from kindred.artefacts.folder import writing
+from kindred.artefacts.writing import writing
 from kindred.errors import KindredError
 from kindred.lineage import Lineage
 from kindred.params import Params
+from kindred.provenance import write_sidecars
+from kindred.workflow import hold_work
 
 Value = TypeVar("Value")
 PROGRESS_SECONDS = 5.0
@@ -69,6 +71,10 @@ class Job:
         with writing(self.out, made) as directory:
             yield directory
 
+    def write_sidecars(self, directory: Path) -> None:
+        """Write beside each table in the folder where it comes from."""
+        write_sidecars(directory, self.out, [Path(name) for name in self._inputs], self.params)
+
     def progress(self, done: int, total: int) -> None:
         """Tell how far the job is and how long it will still take (at most every few seconds)."""
         now = time.monotonic()
@@ -111,6 +117,7 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     logging.debug("python -m kindred.steps.%s %s", name, shlex.join(sys.argv[1:]))
+    hold_work()
     try:
         params = Params.model_validate_json(arguments.params.read_bytes())
         job = Job(params, arguments.out, {argument: getattr(arguments, argument) for argument in inputs})

@@ -12,6 +12,7 @@ def work(job: Job) -> None:
     tables = artefact.Tables({name: text.encode() for name, text in texts.items()})
     with job.write() as directory:
         artefact.save(tables, directory)
+        job.write_sidecars(directory)
 
 
 if __name__ == "__main__":

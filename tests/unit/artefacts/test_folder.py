@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kindred.artefacts.folder import MANIFEST, Made, read_manifest, size_damage, verify_content, writing
+from kindred.artefacts.folder import MANIFEST, Made, read_manifest, size_damage, verify_content
+from kindred.artefacts.writing import writing
 from kindred.errors import KindredError
 
 MADE = Made(kind="toy", version=1, identity="a", params={"x": 1}, sources="s", inputs={})
@@ -49,7 +50,7 @@ def test_leftovers_of_a_killed_writer_are_never_taken_for_whole_and_go_at_the_ne
 ) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from kindred.artefacts.folder import Made, writing\n"
+        "from kindred.artefacts.folder import Made; from kindred.artefacts.writing import writing\n"
         "made = Made(kind='toy', version=1, identity='a', params={}, sources='s', inputs={})\n"
         "with writing(Path(sys.argv[1]), made) as partial:\n"
         "    (partial / 'part.txt').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"

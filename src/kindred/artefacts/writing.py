@@ -1,0 +1,133 @@
+"""Writing an artefact: under another name, sealed by its manifest, put in place by renaming; whole or absent."""
+
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kindred.artefacts.folder import (
+    MANIFEST,
+    FileRecord,
+    Made,
+    Manifest,
+    artefact_files,
+    content_hash,
+    file_sha256,
+    read_manifest,
+    size_damage,
+)
+from kindred.errors import KindredError
+
+
+@contextmanager
+def writing(directory: Path, made: Made) -> Iterator[Path]:
+    """Give an empty folder to write into; on success seal it with a manifest and put it in place.
+
+    On any error the folder is removed and what stood in its place before is left alone. Two processes may write one
+    artefact at once (a job that outlived its killed Snakemake, and the next run's): both write the same bytes, and
+    the second to finish leaves what the first has put in place, which others may be reading already.
+
+    Raises:
+        KindredError: the disk is full, or the place cannot be written to.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_overs(directory)
+    partial = directory.with_name(f".{directory.name}.partial-{os.getpid()}")
+    lock = -1
+    try:
+        lock = _make_locked(partial)
+        yield partial
+        _seal(partial, made)
+        if not _already_there(directory, partial):
+            _put_in_place(partial, directory)
+    except OSError as error:
+        if _is_no_room(error):
+            raise KindredError(
+                f"{directory}: no room left to write it ({error.strerror or error}); "
+                "free some space and run again: finished artefacts are kept"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if lock >= 0:
+            os.close(lock)
+
+
+def _make_locked(folder: Path) -> int:
+    """Make a folder and take its lock, which ends with this process, however that ends."""
+    while True:
+        folder.mkdir()
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # taken for a left-over before it was locked
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return lock
+        os.close(lock)
+
+
+def _remove_left_overs(directory: Path) -> None:
+    """Remove what killed writers left; what a living one is writing is held by its lock."""
+    for kind in ("partial", "replaced"):
+        for left_over in directory.parent.glob(f".{directory.name}.{kind}-*"):
+            try:
+                lock = os.open(left_over, os.O_RDONLY)
+            except FileNotFoundError:  # its writer was faster
+                continue
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left_over, ignore_errors=True)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(lock)
+
+
+def _already_there(directory: Path, partial: Path) -> bool:
+    try:
+        present = read_manifest(directory)
+    except KindredError:
+        return False
+    return (
+        present is not None and present == read_manifest(partial) and size_damage(directory, present) is None
+    )
+
+
+def _put_in_place(partial: Path, directory: Path) -> None:
+    replaced = directory.with_name(f".{directory.name}.replaced-{os.getpid()}")
+    try:
+        if directory.exists():
+            directory.rename(replaced)
+        partial.rename(directory)
+    except OSError:
+        if not _already_there(directory, partial):  # put there by another at this very moment
+            raise
+    finally:
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _is_no_room(error: OSError) -> bool:
+    if error.errno is None:  # numpy reports a short write by these words alone
+        return re.fullmatch(r"\d+ requested and \d+ written", str(error)) is not None
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _seal(partial: Path, made: Made) -> None:
+    files = {}
+    for path in artefact_files(partial):
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        record = FileRecord(size=path.stat().st_size, sha256=file_sha256(path))
+        files[path.relative_to(partial).as_posix()] = record
+    manifest = Manifest(**made.model_dump(), files=files, content=content_hash(files))
+    text = json.dumps(manifest.model_dump(), indent=1, sort_keys=True) + "\n"
+    with (partial / MANIFEST).open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,53 @@
+"""SHA-256 of files, remembered under size and times, so that what did not change is not read again."""
+
+import json
+import os
+from pathlib import Path
+
+from kindred.artefacts.folder import file_sha256
+
+# Size, time of the content and time of the entry: the last one cannot be set, so `cp -p` and `touch` hide nothing.
+Signature = tuple[int, int, int]
+
+
+class FileHashes:
+    """Hashes of files with a memory in a small file; a lost or damaged memory only costs the time to hash again.
+
+    Args:
+        memory: The file to remember in.
+    """
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+        self._known = _read(memory)
+        self._seen: dict[str, tuple[Signature, str]] = {}
+
+    def of(self, path: Path) -> str:
+        """SHA-256 of the content of a file."""
+        stat = path.stat()
+        signature = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        known = self._known.get(str(path))
+        digest = known[1] if known is not None and known[0] == signature else file_sha256(path)
+        self._seen[str(path)] = (signature, digest)
+        return digest
+
+    def save(self, *, keep_others: bool = False) -> None:
+        """Remember the files that were asked for, and the others of before if `keep_others`."""
+        remembered = self._known | self._seen if keep_others else self._seen
+        if remembered == self._known:
+            return
+        self._memory.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._memory.with_name(f"{self._memory.name}.{os.getpid()}")
+        partial.write_text(json.dumps(remembered, indent=0, sort_keys=True))
+        partial.replace(self._memory)
+
+
+def _read(memory: Path) -> dict[str, tuple[Signature, str]]:
+    try:
+        stored = json.loads(memory.read_text())
+        return {
+            path: ((int(size), int(content), int(entry)), str(digest))
+            for path, ((size, content, entry), digest) in stored.items()
+        }
+    except (FileNotFoundError, AttributeError, TypeError, ValueError):
+        return {}
