@@ -1,13 +1,26 @@
-# The two commands of the README. Everything happens in .venv, made from requirements.lock.
+# The commands of the README. Everything happens in .venv, made from requirements.lock.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= 8
+IN_ENVIRONMENT := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: tables test check models
+.PHONY: tables verify tags gc test check models
 
 tables: $(VENV)/.complete
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) results/tables results/figures results/report
+	$(IN_ENVIRONMENT) snakemake --cores $(CORES) results/tables results/figures results/report
+
+# Compares the tables with those that git holds: make verify AGAINST=default-1
+verify: $(VENV)/.complete
+	$(IN_ENVIRONMENT) kindred verify $(if $(AGAINST),--against $(AGAINST))
+
+# The tags of the released experiments, from docs/experiments.csv.
+tags: $(VENV)/.complete
+	$(IN_ENVIRONMENT) kindred tags
+
+# Frees DVC's cache of whatever no commit and no tag needs (docs/storage.md).
+gc: tags
+	$(IN_ENVIRONMENT) dvc gc --workspace --all-commits
 
 test: $(VENV)/.complete check
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
@@ -20,7 +33,7 @@ check: $(VENV)/.complete
 
 # The shipped model and SAEs, trained anew from the documentation of the installed packages (hours on two cores).
 models: $(VENV)/.complete
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all models
+	$(IN_ENVIRONMENT) snakemake --cores all models
 
 # pip is given one list, so that whatever CUDA or CPU build satisfies the pin of torch is taken. The environment
 # counts as made only once everything is in it.

@@ -5,6 +5,7 @@ import sys
 from snakemake.utils import min_version
 
 from kindred.errors import KindredError
+from kindred.sizes import step_sizes, summary_line
 from kindred.workflow import SNAPSHOT, prepare, stamp
 
 min_version("9.27")
@@ -66,3 +67,7 @@ rule all:
 
 localrules:
     all,
+
+
+onsuccess:
+    print(f"kindred: {summary_line(step_sizes(Path()))}", file=sys.stderr)

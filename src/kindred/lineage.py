@@ -183,7 +183,8 @@ def report(stale: dict[Path, str]) -> None:
             causes[reason].append(directory)
     for reason, directories in causes.items():
         more = f" and {len(directories) - 1} more" if len(directories) > 1 else ""
-        print(f"kindred: {directories[0]}{more}: {reason}; to be made anew", file=sys.stderr)
+        place = "" if reason.startswith(str(directories[0])) else f"{directories[0]}{more}: "
+        print(f"kindred: {place}{reason}; to be made anew", file=sys.stderr)
 
 
 def _write_stamp(stamp: Path, *, fresh: bool) -> None:
