@@ -13,7 +13,7 @@ COULD_NOT = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; an error that a user can mend ends in one line and status 2."""
-    parser = argparse.ArgumentParser(prog="kindred", description=__doc__)
+    parser = argparse.ArgumentParser(prog="kindred", description=(__doc__ or "").partition(": ")[2])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         text = (module.__doc__ or "").partition(": ")[2]
