@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kindred.artefacts.features import FeatureIndex
 from kindred.scoring.chunks import Chunks, chunk_activations
 from kindred.scoring.contexts import Firing
-from kindred.seeding import generator
+from kindred.seeding import draw, generator, seed_of
 
 POOL_FACTOR = 10  # candidates for each negative; shared by all features, so that each is embedded once
 N_NEIGHBOURS = 10  # nearest features whose contexts are hard negatives
@@ -42,13 +42,6 @@ class CandidatePool:
             size *= 2
 
 
-def draw_random(
-    candidates: NDArray[np.int64], n_negative: int, draws: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw negatives from the candidates, ascending; all of them if there are too few."""
-    return np.sort(draws.choice(candidates, min(n_negative, len(candidates)), replace=False))
-
-
 def nearest_by_embedding(
     candidates: NDArray[np.int64],
     positives: NDArray[np.int64],
@@ -77,7 +70,7 @@ def from_neighbours(
     index: FeatureIndex,
     directions: NDArray[np.float32],
     n_negative: int,
-    draws: np.random.Generator,
+    seed: int,
 ) -> NDArray[np.int64]:
     """Draw chunks in which a feature with a near decoder row fires and this one is silent, ascending.
 
@@ -90,7 +83,7 @@ def from_neighbours(
         index: Activations of the SAE.
         directions: Decoder rows of unit norm, [d_sae, d_model].
         n_negative: How many are wanted.
-        draws: Generator of the draws.
+        seed: Of the experiment; each neighbour has a draw of its own.
     """
     taken = np.zeros(0, dtype=np.int64)
     neighbours = nearest_features(feature, directions, np.diff(index.offsets) > 0)
@@ -98,7 +91,8 @@ def from_neighbours(
         active, _ = chunk_activations(chunks, *index.of(int(neighbour)))
         candidates = np.setdiff1d(active[fires.is_silent(active)], taken, assume_unique=True)
         share = -(-(n_negative - len(taken)) // (len(neighbours) - place))
-        taken = np.concatenate([taken, draw_random(candidates, share, draws)])
+        key = seed_of(seed, "scoring", "negatives", feature, int(neighbour))
+        taken = np.concatenate([taken, draw(candidates, share, key)])
     return np.sort(taken)
 
 

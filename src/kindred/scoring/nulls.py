@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from kindred.windows.runs import Runs
 
+_PLACES = 256  # drawn at a time for a passage; more than one, for a passage that fits in few places
+
 
 def derangements(n: int, n_permutations: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Draw permutations that leave nothing in its place, uniformly, int64 [permutation, n].
@@ -71,13 +73,19 @@ def permuted_null(
 def random_passage(runs: Runs, n_tokens: int, generator: np.random.Generator) -> tuple[int, int, int]:
     """Draw a passage of a given length, each place of the corpus where it fits being equally likely.
 
+    Places are drawn from the whole corpus until the passage fits, so that one that is a token longer or shorter
+    mostly begins at the same place.
+
     Returns:
         The run it lies in, its first token within that run, and its length, which is that of the longest run
         if no run holds so many tokens.
     """
     length = min(n_tokens, int(runs.length.max()))
-    places = np.cumsum(np.maximum(runs.length - length + 1, 0))
-    drawn = int(generator.integers(places[-1]))
-    run = int(np.searchsorted(places, drawn, side="right"))
-    before = int(places[run - 1]) if run else 0
-    return run, drawn - before, length
+    ends = np.cumsum(runs.length)
+    while True:
+        place = generator.integers(ends[-1], size=_PLACES)
+        run = np.searchsorted(ends, place, side="right")
+        offset = place - (ends - runs.length)[run]
+        fits = np.flatnonzero(offset + length <= runs.length[run])
+        if len(fits):
+            return int(run[fits[0]]), int(offset[fits[0]]), length

@@ -14,8 +14,8 @@ from kindred.artefacts.features import FeatureIndex
 from kindred.params import ScoringParams
 from kindred.scoring.chunks import Chunks
 from kindred.scoring.contexts import Firing, Positives, draw_positives, firing
-from kindred.scoring.negatives import CandidatePool, draw_random, from_neighbours, nearest_by_embedding
-from kindred.seeding import generator
+from kindred.scoring.negatives import CandidatePool, from_neighbours, nearest_by_embedding
+from kindred.seeding import draw, seed_of
 
 EmbedChunks = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
@@ -52,7 +52,8 @@ def select_contexts(
 ) -> list[ContextSet]:
     """Draw the test contexts of each feature.
 
-    The draws of a feature are seeded by the feature, so they do not hang on which others are scored.
+    The draws of a feature are by priorities that hang on the seed, the feature and the chunk, so they do not hang
+    on which others are scored, and where a few chunks begin or cease to fire about as few of the drawn change.
 
     Args:
         features: The features.
@@ -69,11 +70,10 @@ def select_contexts(
     sets = []
     for feature in features.tolist():
         fires = firing(chunks, index, positions, feature)
-        draws = generator(seed, "scoring", "positives", feature)
-        positives = draw_positives(fires, params.n_activating, params.n_deciles, draws)
-        draws = generator(seed, "scoring", "negatives", feature)
+        key = seed_of(seed, "scoring", "positives", feature)
+        positives = draw_positives(fires, params.n_activating, params.n_deciles, key)
         negatives = _negatives(
-            feature, fires, positives, chunks, index, directions, pool, embed_chunks, params, draws
+            feature, fires, positives, chunks, index, directions, pool, embed_chunks, params, seed
         )
         sets.append(ContextSet(feature, positives, negatives))
     return sets
@@ -89,16 +89,17 @@ def _negatives(
     pool: CandidatePool,
     embed_chunks: EmbedChunks,
     params: ScoringParams,
-    draws: np.random.Generator,
+    seed: int,
 ) -> NDArray[np.int64]:
     """Draw the negatives of one feature."""
     match params.negatives:
         case "random":
-            return draw_random(pool.silent(fires), params.n_negative, draws)
+            key = seed_of(seed, "scoring", "negatives", feature)
+            return draw(pool.silent(fires), params.n_negative, key)
         case "embedding":
             return nearest_by_embedding(pool.silent(fires), positives.chunk, embed_chunks, params.n_negative)
         case "decoder":
-            return from_neighbours(feature, fires, chunks, index, directions, params.n_negative, draws)
+            return from_neighbours(feature, fires, chunks, index, directions, params.n_negative, seed)
 
 
 def _unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:

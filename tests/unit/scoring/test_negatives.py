@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,11 +9,11 @@ from kindred.scoring.negatives import (
     N_NEIGHBOURS,
     POOL_FACTOR,
     CandidatePool,
-    draw_random,
     from_neighbours,
     nearest_by_embedding,
     nearest_features,
 )
+from kindred.scoring.selection import select_contexts
 
 
 def firing_of(active):
@@ -37,14 +39,35 @@ def test_the_pool_grows_for_a_feature_that_is_seldom_silent():
     assert CandidatePool(5000, 1000, seed=0).silent(fires).tolist() == silent.tolist()
 
 
-def test_random_negatives_are_drawn_evenly():
-    candidates = np.arange(30) * 3
-    counts = np.zeros(90)
-    for seed in range(400):
-        counts[draw_random(candidates, 10, np.random.default_rng(seed))] += 1
-    assert counts[candidates].sum() == counts.sum() == 4000
-    assert counts[candidates].min() > 90
-    assert draw_random(candidates, 100, np.random.default_rng(0)).tolist() == candidates.tolist()
+@pytest.mark.parametrize("kind", ["random", "decoder"])
+def test_negatives_change_by_about_as_many_as_cease_to_be_silent(bench, kind):
+    feature = bench.features[1]
+    chunks = cut_chunks(bench.contexts, 8)
+    params = bench.params.model_copy(update={"negatives": kind})
+
+    def negatives(index, seed=0):
+        windows = bench.windows(bench.features).positions
+        features = np.array([feature])
+        sets = select_contexts(features, chunks, index, windows, bench.decoder_rows, None, params, seed)
+        return set(sets[0].negatives.tolist())
+
+    before = negatives(bench.index)
+    assert before != negatives(bench.index, seed=1)
+    for chunk in sorted(before):
+        after = negatives(fires_also(bench.index, feature, chunks.start[chunk]))
+        assert chunk in before - after
+        assert len(before - after) == len(after - before) <= (1 if kind == "random" else 3)
+
+
+def fires_also(index, feature, token):
+    """The index with one activation more."""
+    place = index.offsets[feature] + np.searchsorted(index.of(feature)[0], token)
+    return replace(
+        index,
+        offsets=index.offsets + (np.arange(len(index.offsets)) > feature),
+        token=np.insert(index.token, place, token),
+        value=np.insert(index.value, place, np.float32(1e-6)),
+    )
 
 
 def test_negatives_by_embedding_are_the_nearest():
@@ -70,7 +93,7 @@ def test_negatives_by_decoder_are_of_neighbours_in_equal_shares(bench):
     feature = 5
     directions = bench.decoder_rows / np.linalg.norm(bench.decoder_rows, axis=1, keepdims=True)
     fires = firing(chunks, bench.index, bench.windows([feature]).positions, feature)
-    found = from_neighbours(feature, fires, chunks, bench.index, directions, 30, np.random.default_rng(0))
+    found = from_neighbours(feature, fires, chunks, bench.index, directions, 30, 0)
     neighbours = nearest_features(feature, directions, np.diff(bench.index.offsets) > 0)
     assert len(neighbours) == N_NEIGHBOURS
     active = [set(chunk_activations(chunks, *bench.index.of(int(other)))[0].tolist()) for other in neighbours]

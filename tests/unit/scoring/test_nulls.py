@@ -55,3 +55,17 @@ def test_passages_are_drawn_evenly_from_all_places():
     assert places.tolist() == [[0, 0], [2, 0], [2, 1], [2, 2]]
     assert counts.min() > 430
     assert random_passage(runs, 50, generator) == (2, 0, 5)
+
+
+def test_a_passage_one_token_longer_mostly_begins_at_the_same_place():
+    runs = Runs(np.arange(200) * 60, np.full(200, 50))
+    drawn = [[random_passage(runs, n, np.random.default_rng(seed)) for n in (10, 11)] for seed in range(500)]
+    same = [short[:2] == long[:2] for short, long in drawn]
+    # It begins elsewhere only where the shorter one ends with its run: 1 of 41 places.
+    assert 0.95 < np.mean(same) < 1
+    assert all(short[1] == 40 for (short, _), equal in zip(drawn, same, strict=True) if not equal)
+
+
+def test_a_passage_that_fits_in_one_place_is_found():
+    runs = Runs(np.array([0, 3000]), np.array([2000, 2001]))
+    assert random_passage(runs, 2001, np.random.default_rng(0)) == (1, 0, 2001)
