@@ -186,4 +186,4 @@ def _committed(repository: Repository | None, path: str, new: Provenance) -> Pro
     except KindredError:  # of another version: the new one takes its place
         return None
     same = old.model_copy(update={"commit": new.commit, "uncommitted": new.uncommitted}) == new
-    return old if same and not old.uncommitted else None
+    return old if same and old.commit and not old.uncommitted else None
