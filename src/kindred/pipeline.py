@@ -10,6 +10,12 @@ from kindred.fingerprints import source_fingerprint
 from kindred.params import Params
 
 Settings = dict[str, Any]
+# What each source of text reads of its section; the other keys are none of its business.
+CORPUS_KEYS = {
+    "pydocs": ("packages",),
+    "text_files": ("path",),
+    "hf_dataset": ("path", "split", "text_column", "label_column"),
+}
 CARRIED_EMBEDDER = "all-MiniLM-L6-v2"
 
 
@@ -69,12 +75,24 @@ def _pairs(params: Params) -> tuple[str, ...]:
 
 
 def _model(params: Params) -> Settings:
-    return {**params.section("model"), "files": source_fingerprint(params.model.source)}
+    return _by_content(params.section("model"), "source")
+
+
+def _tokenizer(params: Params) -> Settings:
+    """The model as far as a step depends on it that only reads and writes text: not how it computes."""
+    return {key: value for key, value in _model(params).items() if key not in ("dtype", "device", "threads")}
 
 
 def _sae(params: Params, name: str) -> Settings:
-    entry = params.section("saes")[name]
-    return {**entry, "files": source_fingerprint(entry["path"]) if "path" in entry else None}
+    return _by_content(params.section("saes")[name], "path")
+
+
+def _by_content(entry: Settings, place: str) -> Settings:
+    """Settings in which a local folder is its files' fingerprint, wherever it lies; a name on a hub stays a name."""
+    files = source_fingerprint(entry[place]) if place in entry else None
+    if files is None:
+        return {**entry, "files": None}
+    return {key: value for key, value in entry.items() if key not in (place, "revision")} | {"files": files}
 
 
 def _pairs_of(params: Params, sae: str) -> dict[str, list[str]]:
@@ -82,7 +100,8 @@ def _pairs_of(params: Params, sae: str) -> dict[str, list[str]]:
 
 
 def _corpus(params: Params, _: str) -> Settings:
-    settings = params.section("corpus")
+    keys = {"source", *CORPUS_KEYS[params.corpus.source]}
+    settings = {key: value for key, value in params.section("corpus").items() if key in keys}
     if params.corpus.source == "pydocs":
         packages = params.corpus.packages or DEFAULT_PACKAGES
         settings["versions"] = {package: package_version(package) for package in packages}
@@ -92,7 +111,7 @@ def _corpus(params: Params, _: str) -> Settings:
 
 
 def _tokens(params: Params, _: str) -> Settings:
-    return {"tokens": params.section("tokens"), "model": _model(params), "seed": params.seed}
+    return {"tokens": params.section("tokens"), "model": _tokenizer(params), "seed": params.seed}
 
 
 def _activations(params: Params, _: str) -> Settings:
@@ -118,12 +137,21 @@ def _matching(params: Params, pair: str) -> Settings:
 
 
 def _windows(params: Params, sae: str) -> Settings:
-    return {"windows": params.section("windows"), "pairs": _pairs_of(params, sae), "model": _model(params)}
+    return {
+        "windows": params.section("windows"),
+        "pairs": _pairs_of(params, sae),
+        "model": _tokenizer(params),
+    }
+
+
+def _explanation_section(params: Params) -> Settings:
+    unused = {"temperature"} if params.explanation.decoding == "greedy" else set()
+    return {key: value for key, value in params.section("explanation").items() if key not in unused}
 
 
 def _explanation(params: Params, sae: str) -> Settings:
     return {
-        "explanation": params.section("explanation"),
+        "explanation": _explanation_section(params),
         "model": _model(params),
         "sae": _sae(params, sae),
         "pairs": _pairs_of(params, sae),
@@ -159,7 +187,7 @@ def _findings(params: Params) -> Settings:
         "seed": params.seed,
         "model": params.model.source,
         "matching": params.section("matching"),
-        "explanation": params.section("explanation"),
+        "explanation": _explanation_section(params),
         "scoring": params.section("scoring"),
         "pairs": [[name, *pair] for name, pair in params.pairs.items()],  # in the order they are shown in
     }
