@@ -2,12 +2,16 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 from kindred.artefacts.folder import file_sha256
 
 # Size, time of the content and time of the entry: the last one cannot be set, so `cp -p` and `touch` hide nothing.
 Signature = tuple[int, int, int]
+# A write within the same tick of the file system's clock would leave the times as they are: what was written to
+# just now is hashed again the next time. (The coarsest clocks tick every two seconds.)
+SETTLED_NANOSECONDS = 2_000_000_000
 
 
 class FileHashes:
@@ -25,10 +29,12 @@ class FileHashes:
     def of(self, path: Path) -> str:
         """SHA-256 of the content of a file."""
         stat = path.stat()
+        settled = time.time_ns() - stat.st_ctime_ns > SETTLED_NANOSECONDS
         signature = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         known = self._known.get(str(path))
         digest = known[1] if known is not None and known[0] == signature else file_sha256(path)
-        self._seen[str(path)] = (signature, digest)
+        if settled:
+            self._seen[str(path)] = (signature, digest)
         return digest
 
     def save(self, *, keep_others: bool = False) -> None:

@@ -16,11 +16,13 @@ from kindred.artefacts.folder import (
     MANIFEST,
     Made,
     Manifest,
+    artefact_files,
     checksum_damage,
     read_manifest,
     size_damage,
     verify_content,
 )
+from kindred.artefacts.writing import manifest_text
 from kindred.errors import KindredError
 from kindred.file_hashes import FileHashes
 from kindred.params import Params
@@ -94,10 +96,10 @@ class Lineage:
         step, identity = self.artefacts[directory]
         try:
             manifest = read_manifest(directory)
-        except KindredError as error:
-            return str(error)
+        except KindredError:
+            return f"{directory / MANIFEST} is damaged, or was written by another version of kindred"
         if manifest is None:
-            return MISSING
+            return f"{directory / MANIFEST} is missing" if artefact_files(directory) else MISSING
         if (manifest.kind, manifest.version, manifest.identity) != (step.name, step.version, identity):
             return (
                 f"it is {manifest.kind} version {manifest.version} of {manifest.identity or 'the experiment'}"
@@ -114,6 +116,8 @@ class Lineage:
         )
 
     def _content_damage(self, directory: Path, manifest: Manifest) -> str | None:
+        if (directory / MANIFEST).read_bytes() != manifest_text(manifest).encode():
+            return f"{directory / MANIFEST} differs from what was written"
         hashes = FileHashes(CHECKED / f"{directory}.json")
         damage = checksum_damage(directory, manifest, hashes.of)
         hashes.save()
@@ -121,12 +125,14 @@ class Lineage:
 
     def _judge_inputs(self, manifest: Manifest) -> str | None:
         for name, content in manifest.inputs.items():
+            if Path(name) not in self.artefacts:
+                return f"it was made from {name}, which is no part of this experiment"
             stale = self.why_stale(Path(name))
             if stale:
-                return f"{INPUT} {name} is stale ({stale})"
+                return _follows(name, stale)
             present = read_manifest(Path(name))
             if present is None or present.content != content:
-                return f"{INPUT} {name} has another content than the one it was made from"
+                return f"it was made from another content of {name}, its input, than is there now"
         return None
 
     def verified(self, directory: Path) -> Manifest:
@@ -144,11 +150,21 @@ class Lineage:
         return verify_content(directory, step.name, step.version)
 
 
+def _follows(name: Path | str, reason: str) -> str:
+    """The reason of what was made from an artefact that is itself stale."""
+    return f"{INPUT} {name} is stale ({reason})"
+
+
 def first_difference(recorded: Any, current: Any, key: str = "") -> str | None:
     """The first setting that differs, as 'windows.length = 30 (now 20)'; None if all agree."""
     if isinstance(recorded, dict) and isinstance(current, dict):
         for name in sorted(recorded.keys() | current.keys()):
-            found = first_difference(recorded.get(name), current.get(name), f"{key}.{name}" if key else name)
+            place = f"{key}.{name}" if key else name
+            if name not in recorded:
+                return f"no {place} (now {current[name]!r})"
+            if name not in current:
+                return f"{place} = {recorded[name]!r} (now there is none)"
+            found = first_difference(recorded[name], current[name], place)
             if found:
                 return found
         return None
@@ -176,10 +192,14 @@ def survey(lineage: Lineage) -> dict[Path, str]:
 
 
 def report(stale: dict[Path, str]) -> None:
-    """Say on the terminal why artefacts are made anew: the causes alone, not what merely follows from them."""
+    """Say on the terminal why artefacts are made anew: the causes alone, not what merely follows from them.
+
+    What is missing is only worth a line if something that was made from it is there.
+    """
     causes = defaultdict(list)
     for directory, reason in stale.items():
-        if reason != MISSING and not reason.startswith(INPUT):
+        missed = any(_follows(directory, MISSING) in other for other in stale.values())
+        if missed if reason == MISSING else not reason.startswith(INPUT):
             causes[reason].append(directory)
     for reason, directories in causes.items():
         more = f" and {len(directories) - 1} more" if len(directories) > 1 else ""

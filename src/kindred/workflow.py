@@ -1,10 +1,15 @@
 """What the Snakefile does when it is parsed: validate the params, take a snapshot, survey the artefacts."""
 
+import base64
 import fcntl
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from kindred.artefacts.folder import MANIFEST
+from kindred.artefacts.writing import remove_left_overs
 from kindred.errors import KindredError
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
@@ -13,6 +18,7 @@ SNAPSHOT = Path(".kindred/params.json")
 RUNNING = Path(".kindred/running")
 WORKING = Path(".kindred/working")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
+SNAKEMAKE_INCOMPLETE = Path(".snakemake/incomplete")
 
 
 def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) -> Params:
@@ -33,14 +39,18 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
         check_files(params)
     snapshot = params.model_dump_json(indent=1) + "\n"
     alone = _alone()
-    if SNAPSHOT.exists() and SNAPSHOT.read_text() != snapshot:
-        if not alone:
+    if not SNAPSHOT.exists() or SNAPSHOT.read_text() != snapshot:
+        if SNAPSHOT.exists() and not alone:
             raise KindredError(
                 "another snakemake runs in this folder, with other params: wait until it has ended, or stop it"
             )
-        _wait_for_jobs()
-    _write_if_changed(SNAPSHOT, snapshot)
-    report(survey(Lineage(params, contents=True)))
+        with _no_jobs():
+            _write(SNAPSHOT, snapshot)
+    lineage = Lineage(params, contents=True)
+    stale = survey(lineage)
+    if alone:
+        _tidy_up(lineage, stale)
+    report(stale)
     return params
 
 
@@ -54,18 +64,38 @@ def hold_work() -> None:
     fcntl.flock(_open(WORKING), fcntl.LOCK_SH)
 
 
-def _wait_for_jobs() -> None:
-    """Wait for the jobs that outlived a killed run: they would put artefacts of its params among those of this one."""
+@contextmanager
+def _no_jobs() -> Iterator[None]:
+    """Wait for the jobs that outlived a killed run, and let none begin meanwhile.
+
+    They would put artefacts of that run's params among those of this one.
+    """
     descriptor = _open(WORKING)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(
-            "kindred: waiting for the jobs of a killed run, which had other params, to end", file=sys.stderr
-        )
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(
+                "kindred: waiting for the jobs of a killed run, which had other params, to end",
+                file=sys.stderr,
+            )
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(descriptor)
+
+
+def _tidy_up(lineage: Lineage, stale: dict[Path, str]) -> None:
+    """Remove what killed runs left: half-written folders, and Snakemake's marks on what was finished nevertheless.
+
+    Snakemake would remake what a job put in place after its Snakemake was killed, or just before.
+    """
+    for directory in lineage.artefacts:
+        remove_left_overs(directory)
+        if directory not in stale:
+            for output in (directory, directory / MANIFEST):
+                name = base64.urlsafe_b64encode(str(output).encode()).decode()
+                (SNAKEMAKE_INCOMPLETE / name).unlink(missing_ok=True)
 
 
 def _open(lock: Path) -> int:
@@ -93,9 +123,7 @@ def _alone() -> bool:
     return alone
 
 
-def _write_if_changed(path: Path, text: str) -> None:
-    if path.exists() and path.read_text() == text:
-        return
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     partial.write_text(text)

@@ -1,5 +1,6 @@
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from kindred import lineage as lineage_module
 from kindred.artefacts.folder import MANIFEST
 from kindred.artefacts.writing import writing
 from kindred.errors import KindredError
-from kindred.lineage import STAMPS, Lineage, first_difference, survey
+from kindred.lineage import STAMPS, Lineage, first_difference, report, survey
 from kindred.params import Params, load_params
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,9 @@ def test_changed_sources_make_an_artefact_stale(params: Params, monkeypatch: pyt
 def test_an_input_made_anew_with_another_content_makes_what_used_it_stale(params: Params) -> None:
     make_three(params)
     make(Lineage(params), "cache/tokens", "y")
-    assert "has another content" in str(Lineage(params).why_stale(Path("cache/windows/docs-0")))
+    assert "it was made from another content of cache/tokens" in str(
+        Lineage(params).why_stale(Path("cache/windows/docs-0"))
+    )
 
 
 def test_an_artefact_of_other_params_swapped_in_is_refused_with_what_made_it(params: Params) -> None:
@@ -87,10 +90,53 @@ def test_truncation_is_noticed_by_size_and_a_flipped_byte_when_the_input_is_read
     assert Lineage(params).why_stale(Path("cache/corpus")) is None
     with pytest.raises(KindredError, match=r"differs from what was written"):
         Lineage(params).verified(Path("cache/corpus"))
-    assert Lineage(params).why_stale(Path("cache/corpus")) == "it is missing"
+    assert Lineage(params).why_stale(Path("cache/corpus")) == "cache/corpus/manifest.json is missing"
     make(Lineage(params), "cache/corpus", "abc")
     data.write_text("a")
     assert "has 1 bytes, not the 3" in str(Lineage(params).why_stale(Path("cache/corpus")))
+
+
+def test_every_flipped_byte_of_a_manifest_is_noticed(params: Params) -> None:
+    make_three(params)
+    place = Path("cache/windows/docs-0", MANIFEST)
+    content = place.read_bytes()
+    generator = random.Random(0)
+    for position in range(len(content)):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << generator.randrange(8)
+        place.write_bytes(flipped)
+        assert Lineage(params, contents=True).why_stale(place.parent), bytes(flipped)
+    place.write_bytes(content)
+    assert Lineage(params, contents=True).why_stale(place.parent) is None
+
+
+def reported(params: Params, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    report(survey(Lineage(params, contents=True)))
+    return capsys.readouterr().err.splitlines()
+
+
+def test_the_causes_are_reported_and_not_what_follows_from_them(
+    params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reported(params, capsys) == []
+    make_three(params)
+    assert reported(params, capsys) == []
+    data = Path("cache/tokens/data.txt")
+    data.write_text("y")
+    assert reported(params, capsys) == [
+        "kindred: cache/tokens/data.txt differs from what was written (checksum); to be made anew"
+    ]
+    data.write_text("x")
+    manifest = Path("cache/tokens", MANIFEST)
+    manifest.rename("aside")
+    assert reported(params, capsys) == ["kindred: cache/tokens/manifest.json is missing; to be made anew"]
+    data.unlink()
+    assert reported(params, capsys) == ["kindred: cache/tokens: it is missing; to be made anew"]
+    make(Lineage(params), "cache/tokens", "another")
+    assert reported(params, capsys) == [
+        "kindred: cache/windows/docs-0: it was made from another content of cache/tokens, its input, "
+        "than is there now; to be made anew"
+    ]
 
 
 def test_the_survey_stamps_what_is_stale_and_orders_the_times_of_what_is_fresh(params: Params) -> None:
@@ -113,3 +159,5 @@ def test_the_survey_stamps_what_is_stale_and_orders_the_times_of_what_is_fresh(p
 def test_the_first_difference_is_named_by_its_full_key() -> None:
     assert first_difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == "a.c = 2 (now 3)"
     assert first_difference({"a": 1}, {"a": 1}) is None
+    assert first_difference({"a": {"b": None}}, {"a": {}}) == "a.b = None (now there is none)"
+    assert first_difference({"a": {}}, {"a": {"b": None}}) == "no a.b (now None)"

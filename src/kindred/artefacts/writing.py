@@ -36,15 +36,16 @@ def writing(directory: Path, made: Made) -> Iterator[Path]:
         KindredError: the disk is full, or the place cannot be written to.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_overs(directory)
+    remove_left_overs(directory)
     partial = directory.with_name(f".{directory.name}.partial-{os.getpid()}")
     lock = -1
     try:
         lock = _make_locked(partial)
         yield partial
         _seal(partial, made)
-        if not _already_there(directory, partial):
-            _put_in_place(partial, directory)
+        with _alone_in(directory.parent):
+            if not _already_there(directory, partial):
+                _put_in_place(partial, directory)
     except OSError as error:
         if _is_no_room(error):
             raise KindredError(
@@ -72,8 +73,8 @@ def _make_locked(folder: Path) -> int:
         os.close(lock)
 
 
-def _remove_left_overs(directory: Path) -> None:
-    """Remove what killed writers left; what a living one is writing is held by its lock."""
+def remove_left_overs(directory: Path) -> None:
+    """Remove what killed writers of an artefact left; what a living one is writing is held by its lock."""
     for kind in ("partial", "replaced"):
         for left_over in directory.parent.glob(f".{directory.name}.{kind}-*"):
             try:
@@ -99,17 +100,28 @@ def _already_there(directory: Path, partial: Path) -> bool:
     )
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let one process after the other put its artefact in place."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def _put_in_place(partial: Path, directory: Path) -> None:
     replaced = directory.with_name(f".{directory.name}.replaced-{os.getpid()}")
+    if directory.exists():
+        directory.rename(replaced)
     try:
-        if directory.exists():
-            directory.rename(replaced)
         partial.rename(directory)
     except OSError:
-        if not _already_there(directory, partial):  # put there by another at this very moment
-            raise
-    finally:
-        shutil.rmtree(replaced, ignore_errors=True)
+        if replaced.exists():
+            replaced.rename(directory)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _is_no_room(error: OSError) -> bool:
@@ -126,8 +138,12 @@ def _seal(partial: Path, made: Made) -> None:
         record = FileRecord(size=path.stat().st_size, sha256=file_sha256(path))
         files[path.relative_to(partial).as_posix()] = record
     manifest = Manifest(**made.model_dump(), files=files, content=content_hash(files))
-    text = json.dumps(manifest.model_dump(), indent=1, sort_keys=True) + "\n"
     with (partial / MANIFEST).open("w") as file:
-        file.write(text)
+        file.write(manifest_text(manifest))
         file.flush()
         os.fsync(file.fileno())
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """The one form in which a manifest is written."""
+    return json.dumps(manifest.model_dump(), indent=1, sort_keys=True) + "\n"
