@@ -215,7 +215,7 @@ def test_another_setting_upstream_is_named_with_its_step(repository):
     assert "its params differ (recorded -> here): explanation.alpha 0.4 -> 0.9" in done.stdout
     assert "further downstream differ" in done.stdout
     assert "environment: as recorded" in done.stdout
-    assert len(done.stdout.splitlines()) < 40
+    assert len(done.stdout.splitlines()) < 30
 
 
 @pytest.mark.slow

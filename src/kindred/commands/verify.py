@@ -183,7 +183,7 @@ def _refuse_stale(params: Params) -> None:
         return
     causes = defaultdict(list)
     for folder, reason in stale.items():
-        if not (reason.startswith(INPUT) and " is stale (" in reason):  # that only follows from another
+        if not reason.startswith(INPUT):  # that only follows from another
             causes[reason].append(folder)
     lines = [
         f"  {folders[0]}{f' and {len(folders) - 1} more' if len(folders) > 1 else ''}: {reason}"

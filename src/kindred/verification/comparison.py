@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from kindred.verification.differences import Cell, FileComparison, Gap
 from kindred.verification.documents import compare_documents
 from kindred.verification.printed import SUFFIXES, compare_printed
-from kindred.verification.tables import compare_tables
+from kindred.verification.tables import KEYS, compare_tables
 from kindred.verification.tolerance import EXACT, Tolerance
 
 _NUMBERS = (".csv", ".json")
@@ -21,6 +21,7 @@ _COMPARE = {
     **dict.fromkeys(SUFFIXES, compare_printed),
 }
 _ORDER = tuple(_COMPARE)
+_TABLES = tuple(KEYS)
 
 
 class Verdict(Enum):
@@ -33,7 +34,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """All files of results/tables against the reference; CSV first, then JSON, then the printed forms.
+    """All files of results/tables against the reference: CSV (single features before medians), JSON, printed forms.
 
     Attributes:
         files: One comparison for each file that both have.
@@ -64,6 +65,18 @@ class Comparison:
         return sum(file.n_cells for file in self.numbers)
 
     @property
+    def following(self) -> tuple[FileComparison, ...]:
+        """The printed forms that differ as their CSV does: they say nothing new."""
+        judged = {file.file for file in self.numbers if not file.within}
+        return tuple(
+            file
+            for file in self.files
+            if file not in self.numbers
+            and not file.within
+            and str(PurePosixPath(file.file).with_suffix(".csv")) in judged
+        )
+
+    @property
     def moved(self) -> tuple[Cell, ...]:
         """Cells of CSV and JSON that differ within the tolerance, the largest distance first."""
         cells = [cell for file in self.numbers for cell in file.cells if cell.within]
@@ -71,8 +84,12 @@ class Comparison:
 
     @property
     def beyond(self) -> tuple[Cell, ...]:
-        """Cells (and lines of printed forms) that differ by more, in the order of the files."""
-        return tuple(cell for file in self.files for cell in file.beyond)
+        """Cells (and lines of printed forms) that differ by more, in the order of the files; in each, texts first."""
+        return tuple(
+            cell
+            for file in self.files
+            for cell in sorted(file.beyond, key=lambda cell: cell.size is not None)
+        )
 
 
 def is_compared(name: str) -> bool:
@@ -110,5 +127,7 @@ def compare_files(
     return Comparison(tuple(files), tuple(gaps), tolerance)
 
 
-def _order(name: str) -> tuple[int, str]:
-    return _ORDER.index(PurePosixPath(name).suffix), name
+def _order(name: str) -> tuple[int, int, str]:
+    path = PurePosixPath(name)
+    table = path.with_suffix(".csv").name
+    return _ORDER.index(path.suffix), _TABLES.index(table) if table in _TABLES else len(_TABLES), name

@@ -15,15 +15,15 @@ from kindred.verification.differences import Cell, FileComparison, Gap, Row
 from kindred.verification.rows import match_rows, name_row
 from kindred.verification.tolerance import EXACT, Tolerance
 
-# What tells the rows of each table apart. A pair is known by its features, not by its rank: where two near ties swap
-# their ranks, two cells differ and not two rows.
+# What tells the rows of each table apart, the tables of single features first. A pair is known by its features, not by
+# its rank: where two near ties swap their ranks, two cells differ and not two rows.
 KEYS = {
-    "baselines.csv": ("sae", "method"),
-    "comparisons.csv": ("scope", "quantity", "first", "second"),
     "features.csv": ("sae", "feature"),
     "pairs.csv": ("pair", "group", "feature_left", "feature_right"),
     "scores.csv": ("sae", "feature", "method", "rank"),
+    "baselines.csv": ("sae", "method"),
     "summary.csv": ("pair",),
+    "comparisons.csv": ("scope", "quantity", "first", "second"),
 }
 _INTEGER = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf", re.IGNORECASE)

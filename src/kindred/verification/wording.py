@@ -13,6 +13,7 @@ from kindred.verification.upstream import Change, Parting, within_sections
 
 _SHOWN = 10
 _WORST = 3
+_COLUMNS = 5
 _LONGEST = 60
 
 
@@ -64,20 +65,28 @@ def _different(comparison: Comparison) -> Iterator[str]:
         )
         yield f"  {_count(len(affected.features), 'feature')} affected; {texts}"
     yield from _gaps(comparison)
-    yield from (
-        f"  {file.file}: {_count(sum(file.columns.values()), 'cell' if file in comparison.numbers else 'line')}"
-        f" ({_columns(file.columns.most_common())})"
-        for file in comparison.files
-        if file.beyond
-    )
-    shown = comparison.beyond[:_SHOWN]
-    if shown:
-        yield f"  the first {len(shown)}:" if len(comparison.beyond) > len(shown) else "  which are:"
-        yield from (f"    {_cell(cell)}" for cell in shown)
+    yield from _by_file(comparison)
+    following = [file.file for file in comparison.following]
+    cells = [cell for cell in comparison.beyond if cell.file not in following]
+    if cells:
+        yield f"  the first {_SHOWN}:" if len(cells) > _SHOWN else "  which are:"
+        yield from (f"    {_cell(cell)}" for cell in cells[:_SHOWN])
+
+
+def _by_file(comparison: Comparison) -> Iterator[str]:
+    for file in comparison.numbers:
+        if file.beyond:
+            yield f"  {file.file}: {_count(len(file.beyond), 'cell')} ({_columns(file.columns.most_common())})"
+    for file in comparison.files:
+        if file.beyond and file not in comparison.numbers and file not in comparison.following:
+            yield f"  {file.file}: {_count(len(file.beyond), 'line')}"
+    if comparison.following:
+        yield f"  and {_count(len(comparison.following), 'printed form')} of these tables (.md, .tex)"
 
 
 def _gaps(comparison: Comparison) -> Iterator[str]:
-    gaps = [*comparison.gaps, *(gap for file in comparison.files for gap in file.gaps)]
+    files = [file for file in comparison.files if file not in comparison.following]
+    gaps = [*comparison.gaps, *(gap for file in files for gap in file.gaps)]
     for gap in gaps[:_SHOWN]:
         place = "" if gap.part == "file" else f"{gap.file}: "
         if gap.part in ("lines", "length"):
@@ -97,7 +106,8 @@ def _origins(outcome: Outcome, origins: Origins) -> Iterator[str]:
     named: tuple[Change, ...] = ()
     if origins.partings:
         first, *others = origins.partings
-        named = within_sections(origins.params, outcome.sections.get(first.step, frozenset()))
+        if first.settings or first.missing or first.added:
+            named = within_sections(origins.params, outcome.sections.get(first.step, frozenset()))
         yield f"first differing step: {first.step} ({_artefacts(first.artefacts)})"
         yield from (f"  {cause}" for cause in _causes(first, named))
         if others:
@@ -148,8 +158,9 @@ def _cell(cell: Cell) -> str:
 
 
 def _columns(counted: Sequence[tuple[str, int]]) -> str:
-    shown = ", ".join(f"{name} {count:,}" for name, count in counted[:_SHOWN])
-    return shown if len(counted) <= _SHOWN else f"{shown}, and {len(counted) - _SHOWN} more columns"
+    shown = ", ".join(f"{name} {count:,}" for name, count in counted[:_COLUMNS])
+    more = len(counted) - _COLUMNS
+    return shown if more <= 0 else f"{shown}, and {_count(more, 'other')}"
 
 
 def _artefacts(folders: Sequence[str]) -> str:

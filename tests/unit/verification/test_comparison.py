@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kindred.verification.comparison import Verdict, compare_files, is_compared
@@ -32,6 +32,7 @@ def test_the_same_bytes_are_identical_whatever_manifests_and_sidecars_say():
     assert found.n_cells == 4
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(0, 1))
 def test_the_verdict_follows_the_largest_difference(value):
     found = compare(changed(metrics__json=json.dumps({"pairs": {"ratio": value}}).encode()))

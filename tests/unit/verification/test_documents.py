@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kindred.errors import KindredError
@@ -39,6 +39,7 @@ def replaced(document, path, value, here=""):
     return document
 
 
+@settings(deadline=None, max_examples=60)
 @given(documents)
 def test_a_document_has_the_values_of_itself(document):
     found = compare(document, document)
@@ -47,6 +48,7 @@ def test_a_document_has_the_values_of_itself(document):
     assert found.n_cells == len(paths_of(document))
 
 
+@settings(deadline=None, max_examples=60)
 @given(documents.filter(paths_of), st.data())
 def test_any_one_leaf_that_changes_is_found_and_named(document, data):
     path = data.draw(st.sampled_from(paths_of(document)))
@@ -56,6 +58,7 @@ def test_any_one_leaf_that_changes_is_found_and_named(document, data):
     assert cell.place == f"metrics.json{path}"
 
 
+@settings(deadline=None, max_examples=60)
 @given(documents, documents)
 def test_the_counts_are_the_same_from_either_side(one, other):
     forth, back = compare(one, other), compare(other, one)

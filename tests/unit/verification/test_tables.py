@@ -2,7 +2,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kindred.errors import KindredError
@@ -29,6 +29,7 @@ def compare(reference, present, tolerance=STATED, file="scores.csv"):
     return compare_tables(file, reference, present, tolerance)
 
 
+@settings(deadline=None, max_examples=60)
 @given(bodies)
 def test_a_table_is_identical_to_itself(body):
     found = compare(written(rows_of(body)), written(rows_of(body)))
@@ -37,6 +38,7 @@ def test_a_table_is_identical_to_itself(body):
     assert (found.n_cells, found.cells) == (len(body) * len(HEADER), ())
 
 
+@settings(deadline=None, max_examples=60)
 @given(bodies, st.data())
 def test_any_one_cell_that_changes_is_found_and_named(body, data):
     rows = rows_of(body)
@@ -56,6 +58,7 @@ def test_any_one_cell_that_changes_is_found_and_named(body, data):
     assert cell.place == f"scores.csv [sae=docs-0 feature={row} method=self rank=0] {column}"
 
 
+@settings(deadline=None, max_examples=60)
 @given(bodies, bodies)
 def test_the_counts_are_the_same_from_either_side(one, other):
     there, here = written(rows_of(one)), written(rows_of(other))
@@ -67,6 +70,7 @@ def test_the_counts_are_the_same_from_either_side(one, other):
     assert {gap.missing for gap in forth.gaps} == {not gap.missing for gap in back.gaps}
 
 
+@settings(deadline=None, max_examples=60)
 @given(bodies.filter(lambda body: len(body) > 1), st.data())
 def test_a_row_that_is_missing_added_or_moved_shifts_no_other(body, data):
     rows = rows_of(body)

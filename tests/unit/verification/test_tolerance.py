@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kindred.verification.tolerance import EXACT, STATED, Tolerance
@@ -6,6 +6,7 @@ from kindred.verification.tolerance import EXACT, STATED, Tolerance
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
+@settings(deadline=None, max_examples=60)
 @given(numbers, numbers)
 def test_agreement_is_symmetric_and_includes_equality(one, other):
     assert STATED.agree(one, other) == STATED.agree(other, one)

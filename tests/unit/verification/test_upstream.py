@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kindred.verification.upstream import Change, Link, changes, differing, partings, within_sections
@@ -33,6 +33,7 @@ def test_equal_chains_have_no_parting():
     assert partings(chain(), chain()) == ()
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.sets(st.sampled_from(sorted(NEEDS)), min_size=1))
 def test_the_partings_are_the_changed_artefacts_whose_inputs_agree(moved):
     present = chain(**{folder.replace("/", "_"): "moved" for folder in moved})

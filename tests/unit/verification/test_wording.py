@@ -79,8 +79,8 @@ def test_different():
         "  1 feature affected; the explanations of 1 read otherwise (docs-0/31)",
         "  features.csv: 2 cells (auroc 1, explanation 1)",
         "  which are:",
-        "    features.csv [sae=docs-0 feature=31] auroc: 0.6175 -> 0.7",
         "    features.csv [sae=docs-0 feature=31] explanation: Return the number -> Returns a graph",
+        "    features.csv [sae=docs-0 feature=31] auroc: 0.6175 -> 0.7",
         "first differing step: explanation (cache/explanation/docs-0)",
         "  its params differ (recorded -> here): explanation.alpha 0.4 -> 0.5",
         "other params (recorded -> here): tables.digits 4 -> 3",
@@ -97,6 +97,17 @@ def test_many_cells_are_counted_and_ten_are_shown():
     assert "features.csv: 80 cells (auroc 40, explanation 40)" in text
     assert text.count("features.csv [") == 10
     assert len(text.splitlines()) < 20
+
+
+def test_printed_forms_are_spoken_of_only_where_they_say_something_new():
+    reference = features(*ROWS) | {"features.md": b"| 0.6175 |\n", "summary.md": b"old note\n"}
+    present = features(ROWS[0].replace("0.6175", "0.7"), ROWS[1])
+    text = describe(outcome(present | {"features.md": b"| 0.7 |\n", "summary.md": b"new note\n"}, reference))
+    assert "1 cell of 8 beyond it" in text
+    assert "  and 1 printed form of these tables (.md, .tex)" in text
+    assert "features.md" not in text
+    assert "  summary.md: 1 line\n" in text
+    assert "    summary.md, line 1: old note -> new note" in text
 
 
 def test_parts_that_one_side_lacks_are_named():
@@ -129,6 +140,13 @@ def test_parts_that_one_side_lacks_are_named():
 )
 def test_the_cause_of_a_parting(here, cause):
     assert cause in describe(outcome(features(*ROWS), features(*ROWS), here))
+
+
+def test_params_that_a_step_does_not_depend_on_are_not_its_cause():
+    here = record(content="y", alpha=0.5)  # the hash of its settings says that they are the same
+    text = describe(outcome(features(*ROWS), features(*ROWS), here))
+    assert "its params, code and inputs agree" in text
+    assert "other params (recorded -> here): explanation.alpha 0.4 -> 0.5" in text
 
 
 def test_without_a_record_nothing_is_said_of_the_way():
