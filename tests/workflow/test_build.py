@@ -94,6 +94,9 @@ def test_after_a_clone_the_times_of_files_do_not_matter(project):
 
 
 @pytest.mark.slow
-def test_one_core_and_two_give_the_same_bytes(built, unbuilt):
+def test_one_core_and_eight_give_the_same_bytes(built, unbuilt, tmp_path):
+    eight = unbuilt.copy(tmp_path / "eight")
     unbuilt.snakemake(*RESULTS, cores=1)
+    eight.snakemake(*RESULTS, cores=8)
+    assert unbuilt.hashes("cache", "results") == eight.hashes("cache", "results")
     assert unbuilt.hashes("cache", "results") == built.hashes("cache", "results")
