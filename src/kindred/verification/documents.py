@@ -54,7 +54,8 @@ class _Walk:
         """The leaves that differ, once it is known which columns hold nothing but integers."""
         found = []
         for path, column, there, here in self.differing:
-            chosen = tolerance if column in self.floating else EXACT
+            named = tolerance.of(column)
+            chosen = named if column in self.floating or named.integers else EXACT
             judged = _judge(there, here, chosen)
             if judged:
                 size, within = judged

@@ -65,7 +65,7 @@ def compare_tables(file: str, reference: bytes, present: bytes, tolerance: Toler
     cells: dict[tuple[int, int], Cell] = {}
     for number, name in enumerate(columns):
         ours, theirs = there.column(name), here.column(name)
-        compare = comparer(ours, theirs, tolerance)
+        compare = comparer(ours, theirs, tolerance.of(name))
         for old, new in rows.common:
             found = compare(ours[old], theirs[new])
             if found:
@@ -92,7 +92,7 @@ def comparer(reference: Sequence[str], present: Sequence[str], tolerance: Tolera
     sides = [[cell for cell in side if cell not in _MISSING] for side in (reference, present)]
     numeric = any(all(_NUMBER.fullmatch(cell) for cell in side) for side in sides)
     integral = all(_INTEGER.fullmatch(cell) for side in sides for cell in side)
-    chosen = EXACT if integral else tolerance
+    chosen = EXACT if integral and not tolerance.integers else tolerance
 
     def compare(one: str, other: str) -> tuple[float | None, bool] | None:
         if one == other or (numeric and one in _MISSING and other in _MISSING):

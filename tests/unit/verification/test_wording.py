@@ -57,7 +57,7 @@ def test_within_the_tolerance():
     assert found.status == 3
     assert describe(found).splitlines()[:4] == [
         "equal within the stated tolerance to v1 (0123456789ab)",
-        "  tolerance: relative 0.001 or absolute 0.0001; texts and counts exactly",
+        "  tolerance: relative 0.001 or absolute 0.0001 (0.01 for scores and nulls, 1 for counts); texts exactly",
         "  1 cell of 8 moved, by 0.0001 at most:",
         "    features.csv [sae=docs-0 feature=31] auroc: 0.6175 -> 0.6176",
     ]
@@ -74,7 +74,7 @@ def test_different():
     assert found.status == 1
     assert describe(found).splitlines() == [
         "different from v1 (0123456789ab)",
-        "  tolerance: relative 0.001 or absolute 0.0001; texts and counts exactly",
+        "  tolerance: relative 0.001 or absolute 0.0001 (0.01 for scores and nulls, 1 for counts); texts exactly",
         "  2 cells of 8 beyond it; 1 more moved within it",
         "  1 feature affected; the explanations of 1 read otherwise (docs-0/31)",
         "  features.csv: 2 cells (auroc 1, explanation 1)",
