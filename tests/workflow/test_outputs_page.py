@@ -8,14 +8,18 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/outputs.md").read_text()
-ROWS = [[cell.strip() for cell in row.strip("|").split("|")] for row in PAGE.splitlines() if row.startswith("| `")]
+ROWS = [
+    [cell.strip() for cell in row.strip("|").split("|")] for row in PAGE.splitlines() if row.startswith("| `")
+]
 
 
 def names_of(folder):
     """The first part of the names of all files of an artefact, without what is beside it."""
     files = (path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix().split(".")[0] for path in files if path.name[0] != "."}
-    return {"windows/PAIR-GROUP-RANK" if name.startswith("windows/") else name for name in names} - {"manifest"}
+    return {"windows/PAIR-GROUP-RANK" if name.startswith("windows/") else name for name in names} - {
+        "manifest"
+    }
 
 
 def test_every_table_and_figure_of_a_run_has_its_row_and_every_row_its_file(built):
