@@ -1,6 +1,7 @@
 """A clone, a tag and `dvc pull` give what was published, whatever kind of links DVC lays; nothing harms its cache."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -123,6 +124,16 @@ def test_going_between_two_tags_costs_no_recomputation(clone):
         found = reader.hashes("cache", "results")
         assert seen.setdefault(tag, found) == found
     assert seen[FIRST] != seen[SECOND]
+
+
+def test_benchmarks_of_an_earlier_run_do_not_count(project):
+    """Snakemake takes a benchmark for an output; git and DVC leave it as it was when they check out something else."""
+    project.run("rm", "-rf", ".snakemake")
+    benchmarks = list((project.root / "logs/benchmarks").rglob("*.tsv"))
+    assert benchmarks
+    for path in benchmarks:
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    assert project.plan() == {}
 
 
 def test_a_checkout_keeps_an_edited_result(clone):

@@ -220,10 +220,7 @@ def test_a_browser_draws_two_revisions_side_by_side(laboratory, offline, tmp_pat
     dom = look_at(laboratory.root / "dvc_plots/index.html", tmp_path)
     assert dom.count('role="graphics-document"') == len(charts(laboratory))
     assert f'data-images="{2 * len(FIGURES)}"' in dom
-    widths = {
-        name.split("_")[0]: Image.open(laboratory.root / "dvc_plots/static" / name).width
-        for name in (f"{revision}_results_figures_swap_cost.png" for revision in ("HEAD", "sharper"))
-    }
+    widths = {revision: width_of_figure(laboratory, revision) for revision in ("HEAD", "sharper")}
     assert widths["sharper"] == pytest.approx(widths["HEAD"] * 72 / 60, abs=2)
 
 
@@ -285,6 +282,11 @@ def measured(project, table, column):
     """How many cells of a column have a number."""
     rows = csv.DictReader(io.StringIO((project.root / f"results/tables/{table}.csv").read_text()))
     return sum(row[column] != "" for row in rows)
+
+
+def width_of_figure(project, revision):
+    with Image.open(project.root / f"dvc_plots/static/{revision}_results_figures_swap_cost.png") as image:
+        return image.width
 
 
 def look_at(page, folder):
