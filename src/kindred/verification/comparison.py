@@ -3,6 +3,7 @@
 Source: docs/methods.md, section 8.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,7 @@ _COMPARE = {
     **dict.fromkeys(SUFFIXES, compare_printed),
 }
 _ORDER = tuple(_COMPARE)
+_JUDGED_IN_CSV = Tolerance(relative=math.inf, absolute=math.inf)
 _TABLES = tuple(KEYS)
 
 
@@ -106,7 +108,8 @@ def compare_files(
 ) -> Comparison:
     """Compare files by name; those that `is_compared` does not name are left out.
 
-    A printed form whose CSV is identical has no excuse to differ in a digit, and is held to the digit.
+    The numbers of a printed form are judged where they stand in full, in its CSV; if that is identical, there is no
+    excuse to differ in a digit.
 
     Raises:
         KindredError: A file cannot be read, or its rows cannot be told apart.
@@ -116,15 +119,22 @@ def compare_files(
     files = []
     for name in sorted(there.keys() & here.keys(), key=_order):
         suffix = PurePosixPath(name).suffix
-        csv = str(PurePosixPath(name).with_suffix(".csv"))
-        settled = suffix in SUFFIXES and csv in there and there[csv] == here.get(csv)
-        compare = _COMPARE[suffix]
-        files.append(compare(name, there[name], here[name], EXACT if settled else tolerance))
+        chosen = _of_printed(name, there, here, tolerance) if suffix in SUFFIXES else tolerance
+        files.append(_COMPARE[suffix](name, there[name], here[name], chosen))
     gaps = [Gap(name, "file", name, missing=True) for name in sorted(there.keys() - here.keys(), key=_order)]
     gaps += [
         Gap(name, "file", name, missing=False) for name in sorted(here.keys() - there.keys(), key=_order)
     ]
     return Comparison(tuple(files), tuple(gaps), tolerance)
+
+
+def _of_printed(
+    name: str, there: Mapping[str, bytes], here: Mapping[str, bytes], tolerance: Tolerance
+) -> Tolerance:
+    csv = str(PurePosixPath(name).with_suffix(".csv"))
+    if csv not in there or csv not in here:
+        return tolerance
+    return EXACT if there[csv] == here[csv] else _JUDGED_IN_CSV
 
 
 def _order(name: str) -> tuple[int, int, str]:

@@ -87,6 +87,15 @@ def test_a_printed_form_follows_its_csv_within_the_tolerance_and_its_padding_doe
     assert [gap.name for gap in longer.files[2].gaps] == ["3 lines in the reference, 4 here"]
 
 
+def test_a_printed_number_is_judged_by_the_tolerance_of_its_column_in_the_csv():
+    old = {"summary.csv": b"pair,auroc\nseeds,0.5\n", "summary.md": b"| AUROC | 0.500 |\n"}
+    new = {"summary.csv": b"pair,auroc\nseeds,0.506\n", "summary.md": b"| AUROC | 0.506 |\n"}
+    far = {"summary.csv": b"pair,auroc\nseeds,0.6\n", "summary.md": b"| AUROC | 0.600 |\n"}
+    assert STATED.of("auroc").absolute > 0.006 > STATED.absolute
+    assert compare_files(old, new, STATED).verdict is Verdict.WITHIN
+    assert compare_files(old, far, STATED).verdict is Verdict.DIFFERENT
+
+
 def test_numbers_inside_of_names_are_words():
     one, other = (b"| docs-0 | v1.25 | 1.25 |\n", b"| docs-1 | v1.25 | 1.25 |\n")
     found = compare_files({"x.tex": one}, {"x.tex": other}, STATED)

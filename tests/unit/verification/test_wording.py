@@ -100,9 +100,11 @@ def test_many_cells_are_counted_and_ten_are_shown():
 
 
 def test_printed_forms_are_spoken_of_only_where_they_say_something_new():
-    reference = features(*ROWS) | {"features.md": b"| 0.6175 |\n", "summary.md": b"old note\n"}
+    reference = features(*ROWS) | {"features.md": b"| 0.6175 | Return |\n", "summary.md": b"old note\n"}
     present = features(ROWS[0].replace("0.6175", "0.7"), ROWS[1])
-    text = describe(outcome(present | {"features.md": b"| 0.7 |\n", "summary.md": b"new note\n"}, reference))
+    text = describe(
+        outcome(present | {"features.md": b"| 0.7 | Count |\n", "summary.md": b"new note\n"}, reference)
+    )
     assert "1 cell of 8 beyond it" in text
     assert "  and 1 printed form of these tables (.md, .tex)" in text
     assert "features.md" not in text
