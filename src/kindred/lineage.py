@@ -184,7 +184,7 @@ def survey(lineage: Lineage) -> dict[Path, str]:
         if reason:
             stale[directory] = reason
         _write_stamp(STAMPS / directory, fresh=reason is None)
-    times: dict[Path, float] = {}
+    times: dict[Path, int] = {}  # in nanoseconds: seconds as a float would be rounded, now up, now down
     for directory in lineage.artefacts:
         if directory not in stale:
             _order_times(directory, times)
@@ -217,22 +217,22 @@ def _write_stamp(stamp: Path, *, fresh: bool) -> None:
         os.utime(stamp, (0, 0))
 
 
-def _order_times(directory: Path, times: dict[Path, float]) -> float:
+def _order_times(directory: Path, times: dict[Path, int]) -> int:
     if directory in times:
         return times[directory]
     manifest = read_manifest(directory)
     if manifest is None:
         raise KindredError(f"{directory} was removed while its lineage was read; run again")
-    needed = max((_order_times(Path(name), times) for name in manifest.inputs), default=0.0)
+    needed = max((_order_times(Path(name), times) for name in manifest.inputs), default=0)
     clocks = [
         path
         for path in (directory / MANIFEST, directory / ".snakemake_timestamp", directory)
         if path.exists()
     ]
-    if min(path.stat().st_mtime for path in clocks) < needed:
+    if min(path.stat().st_mtime_ns for path in clocks) < needed:
         for path in clocks:
-            os.utime(path, (needed, needed))
+            os.utime(path, ns=(needed, needed))
             if path.is_symlink():
-                os.utime(path, (needed, needed), follow_symlinks=False)
-    times[directory] = max(path.stat().st_mtime for path in clocks)
+                os.utime(path, ns=(needed, needed), follow_symlinks=False)
+    times[directory] = max(path.stat().st_mtime_ns for path in clocks)
     return times[directory]

@@ -161,3 +161,17 @@ def test_the_first_difference_is_named_by_its_full_key() -> None:
     assert first_difference({"a": 1}, {"a": 1}) is None
     assert first_difference({"a": {"b": None}}, {"a": {}}) == "a.b = None (now there is none)"
     assert first_difference({"a": {}}, {"a": {"b": None}}) == "no a.b (now None)"
+
+
+@pytest.mark.parametrize("nanoseconds", range(1_763_735_945_123_456_701, 1_763_735_945_123_456_999, 37))
+def test_times_are_put_in_order_to_the_nanosecond(params: Params, nanoseconds: int) -> None:
+    """Rounded to a float and back, an output's time can come out just before its input's."""
+    make_three(params)
+    for place in ("cache/corpus", "cache/tokens", "cache/windows/docs-0"):
+        os.utime(Path(place, MANIFEST), ns=(1, 1))
+    os.utime(Path("cache/corpus", MANIFEST), ns=(nanoseconds, nanoseconds))
+    survey(Lineage(params))
+    corpus, tokens = (Path(place, MANIFEST).stat() for place in ("cache/corpus", "cache/tokens"))
+    assert corpus.st_mtime_ns == nanoseconds
+    assert tokens.st_mtime_ns >= nanoseconds
+    assert tokens.st_mtime >= corpus.st_mtime
