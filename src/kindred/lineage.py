@@ -187,7 +187,7 @@ def survey(lineage: Lineage) -> dict[Path, str]:
     times: dict[Path, int] = {}  # in nanoseconds: seconds as a float would be rounded, now up, now down
     for directory in lineage.artefacts:
         if directory not in stale:
-            _order_times(directory, times)
+            _order_times(directory, lineage, times)
     return stale
 
 
@@ -217,22 +217,20 @@ def _write_stamp(stamp: Path, *, fresh: bool) -> None:
         os.utime(stamp, (0, 0))
 
 
-def _order_times(directory: Path, times: dict[Path, int]) -> int:
+def _order_times(directory: Path, lineage: Lineage, times: dict[Path, int]) -> int:
     if directory in times:
         return times[directory]
     manifest = read_manifest(directory)
     if manifest is None:
         raise KindredError(f"{directory} was removed while its lineage was read; run again")
-    needed = max((_order_times(Path(name), times) for name in manifest.inputs), default=0)
-    clocks = [
-        path
-        for path in (directory / MANIFEST, directory / ".snakemake_timestamp", directory)
-        if path.exists()
-    ]
+    needed = max((_order_times(Path(name), lineage, times) for name in manifest.inputs), default=0)
+    step, identity = lineage.artefacts[directory]
+    own = [directory / MANIFEST, directory / ".snakemake_timestamp", directory]
+    clocks = [path for path in (*own, step.benchmark(identity)) if path.exists()]
     if min(path.stat().st_mtime_ns for path in clocks) < needed:
         for path in clocks:
             os.utime(path, ns=(needed, needed))
             if path.is_symlink():
                 os.utime(path, ns=(needed, needed), follow_symlinks=False)
-    times[directory] = max(path.stat().st_mtime_ns for path in clocks)
+    times[directory] = max(path.stat().st_mtime_ns for path in own if path.exists())
     return times[directory]

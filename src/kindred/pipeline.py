@@ -41,6 +41,10 @@ class Step:
         """The folder of one artefact, relative to the project."""
         return Path(self.folder, identity) if identity else Path(self.folder)
 
+    def benchmark(self, identity: str) -> Path:
+        """Where Snakemake notes what the job took; it counts that file among the job's outputs."""
+        return Path("logs/benchmarks", f"{self.name}/{identity}.tsv" if identity else f"{self.name}.tsv")
+
 
 def _once(params: Params) -> tuple[str, ...]:
     return ("",)
