@@ -18,9 +18,9 @@ verify: $(VENV)/.complete
 tags: $(VENV)/.complete
 	$(IN_ENVIRONMENT) kindred tags
 
-# Frees DVC's cache of whatever no commit and no tag needs (docs/storage.md).
+# Frees DVC's cache of whatever no tag, branch or dvc experiment needs (docs/storage.md).
 gc: tags
-	$(IN_ENVIRONMENT) dvc gc --workspace --all-commits
+	$(IN_ENVIRONMENT) dvc gc --workspace --all-branches --all-tags --all-experiments
 
 test: $(VENV)/.complete check
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"

@@ -85,7 +85,7 @@ def _links(links: Mapping[str, Link]) -> Iterator[str]:
     """One line for each artefact, the last step first: what it is, what it was made from, whether it is here."""
     yield "from these artefacts, the last step first (content, code, settings; where it is)"
     width = max(map(len, links))
-    for folder, record in reversed(links.items()):
+    for folder, record in reversed(tuple(links.items())):
         hashes = "  ".join(digest[:SHORT] for digest in (record.content, record.sources, record.settings))
         made_from = f"  <- {', '.join(_brief(record.inputs))}" if record.inputs else ""
         yield f"  {folder:<{width}}  {hashes}  {_presence(folder, record):<12}{made_from}"
