@@ -1,8 +1,16 @@
 """From a language model and pairs of SAEs to the case study of their matched features."""
 
+import os
 import sys
 
 from snakemake.utils import min_version
+
+# The sources beside this file, in a copy of the repository too (dvc exp run --temp), whatever is installed.
+SOURCES = str(Path(workflow.basedir, "src"))
+sys.path.insert(0, SOURCES)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [SOURCES, os.environ.get("PYTHONPATH")])
+)
 
 from kindred.errors import KindredError
 from kindred.sizes import step_sizes, summary_line

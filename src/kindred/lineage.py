@@ -5,6 +5,7 @@ must be fresh themselves. The chain is read from the manifests; the survey befor
 """
 
 import os
+import shutil
 import sys
 import time
 from collections import defaultdict
@@ -228,9 +229,17 @@ def _order_times(directory: Path, lineage: Lineage, times: dict[Path, int]) -> i
     own = [directory / MANIFEST, directory / ".snakemake_timestamp", directory]
     clocks = [path for path in (*own, step.benchmark(identity)) if path.exists()]
     if min(path.stat().st_mtime_ns for path in clocks) < needed:
+        _unlink_from_store(directory / MANIFEST)
         for path in clocks:
             os.utime(path, ns=(needed, needed))
-            if path.is_symlink():
-                os.utime(path, ns=(needed, needed), follow_symlinks=False)
     times[directory] = max(path.stat().st_mtime_ns for path in own if path.exists())
     return times[directory]
+
+
+def _unlink_from_store(path: Path) -> None:
+    """Replace a link into DVC's store by a file of its own: there, a time is everybody's, and its owner's to set."""
+    if path.is_symlink() or path.stat().st_nlink > 1:
+        # Not beside it, where what is left by a kill would count as a file of the artefact.
+        copy = STAMPS / f"{path.name}.{os.getpid()}"
+        shutil.copyfile(path, copy)
+        copy.replace(path)

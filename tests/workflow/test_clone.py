@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 
 import pytest
 
@@ -86,6 +87,20 @@ def test_a_clone_needs_nothing_but_a_pull(published, clone, kind):
     assert reader.hashes("cache", "results") == published.hashes("cache", "results")
     assert "Nothing to be done" in reader.snakemake("results/tables").stderr
     assert corrupted(reader) == []
+
+
+@pytest.mark.parametrize("kind", ["symlink", pytest.param("hardlink", marks=SLOW)])
+def test_nothing_is_changed_in_a_store_that_others_share(clone, kind):
+    """Not even a time, which only the owner of a file may set."""
+    reader = clone(kind)
+    store = [path for path in (reader.root / ".dvc/cache/files/md5").rglob("*") if path.is_file()]
+    assert len(store) > 50
+    for path in store:  # as if pulled by others, one by one: times in no order
+        moment = random.Random(path.name).randrange(1_600_000_000, 1_700_000_000)
+        os.utime(path, (moment, moment))
+    before = [(path, path.stat().st_mtime_ns, path.stat().st_mode) for path in store]
+    assert finds_nothing_to_do(reader)
+    assert [(path, path.stat().st_mtime_ns, path.stat().st_mode) for path in store] == before
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,22 @@ def test_queued_experiments_run_one_after_another(laboratory, jobs):
 
 
 @pytest.mark.slow
+def test_a_queued_experiment_runs_the_sources_that_were_queued(laboratory, jobs):
+    laboratory.run("dvc", "exp", "run", "--queue", "--name", "six", "-S", "tables.digits=6")
+    source = laboratory.root / "src/kindred/report/tables.py"
+    queued = source.read_text()
+    source.write_text(queued.replace("Chosen pairs of matched features", "Edited since"))
+    assert source.read_text() != queued
+    laboratory.run("dvc", "exp", "run", "--run-all")
+    laboratory.run("dvc", "queue", "stop", status=None)
+    assert jobs(laboratory.run("dvc", "queue", "logs", "six")) == {"tables": 1}
+    source.write_text(queued)
+    laboratory.run("dvc", "exp", "apply", "six")
+    assert "Chosen pairs of matched features" in (laboratory.root / "results/tables/pairs.md").read_text()
+    assert nothing_to_do(laboratory)
+
+
+@pytest.mark.slow
 def test_a_key_that_the_overlay_sets_is_the_overlay_s(laboratory, jobs):
     """docs/experiments.md warns of it: params.yaml does not reach a key that experiments/small.yaml sets."""
     assert jobs(laboratory.run("dvc", "exp", "run", "-S", "figures.dpi=99")) == {}
