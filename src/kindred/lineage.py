@@ -28,6 +28,7 @@ from kindred.errors import KindredError
 from kindred.file_hashes import FileHashes
 from kindred.params import Params
 from kindred.pipeline import STEPS, Step
+from kindred.provenance import sidecar_damage
 from kindred.sources import sources_hash
 
 STAMPS = Path(".kindred/stamps")
@@ -112,17 +113,17 @@ class Lineage:
             return f"the code of {step.module} has changed since it was made"
         return (
             size_damage(directory, manifest)
-            or (self._content_damage(directory, manifest) if self._contents else None)
+            or (self._content_damage(directory, manifest, step) if self._contents else None)
             or self._judge_inputs(manifest)
         )
 
-    def _content_damage(self, directory: Path, manifest: Manifest) -> str | None:
+    def _content_damage(self, directory: Path, manifest: Manifest, step: Step) -> str | None:
         if (directory / MANIFEST).read_bytes() != manifest_text(manifest).encode():
             return f"{directory / MANIFEST} differs from what was written"
         hashes = FileHashes(CHECKED / f"{directory}.json")
         damage = checksum_damage(directory, manifest, hashes.of)
         hashes.save()
-        return damage
+        return damage or (sidecar_damage(directory, manifest) if step.sidecars else None)
 
     def _judge_inputs(self, manifest: Manifest) -> str | None:
         for name, content in manifest.inputs.items():

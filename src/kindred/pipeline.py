@@ -23,7 +23,8 @@ CARRIED_EMBEDDER = "all-MiniLM-L6-v2"
 class Step:
     """One step: `settings(params, identity)` is all that its artefact depends on besides code and inputs.
 
-    `folder` is where its artefacts lie; with identities (an SAE, a pair, a shard) one sub-folder each.
+    `folder` is where its artefacts lie; with identities (an SAE, a pair, a shard) one sub-folder each. With `sidecars`,
+    each table among its files has one that says where it comes from (kindred.provenance).
     """
 
     name: str
@@ -31,6 +32,7 @@ class Step:
     folder: str
     identities: Callable[[Params], tuple[str, ...]]
     settings: Callable[[Params, str], Settings]
+    sidecars: bool = False
 
     @property
     def module(self) -> str:
@@ -221,7 +223,7 @@ STEPS: Mapping[str, Step] = {
         Step("explanation", 1, "cache/explanation", _saes, _explanation),
         Step("scoring", 1, "cache/scoring", _saes, _scoring),
         Step("case_study", 1, "cache/case_study", _pairs, _case_study),
-        Step("tables", 1, "results/tables", _once, _tables),
+        Step("tables", 1, "results/tables", _once, _tables, sidecars=True),
         Step("figures", 1, "results/figures", _once, _figures),
         Step("report", 1, "results/report", _once, _report),
     )

@@ -141,9 +141,7 @@ def write_sidecars(directory: Path, place: Path, inputs: Iterable[Path], params:
         inputs: The artefacts that they were made from.
         params: Of the experiment.
     """
-    tables: dict[str, dict[str, str]] = {}
-    for path in artefact_files(directory):
-        tables.setdefault(path.name.split(".")[0], {})[path.name] = file_sha256(path)
+    tables = _tables({path.name: file_sha256(path) for path in artefact_files(directory)})
     repository = _repository()
     origin = _origin(inputs, params, repository)
     for table, files in tables.items():
@@ -151,6 +149,29 @@ def write_sidecars(directory: Path, place: Path, inputs: Iterable[Path], params:
         name = f"{table}{SIDECAR}"
         kept = _committed(repository, f"{place}/{name}", new)
         (directory / name).write_text((kept or new).model_dump_json(indent=1) + "\n")
+
+
+def sidecar_damage(directory: Path, manifest: Manifest) -> str | None:
+    """The first sidecar that is missing or does not belong to its table, in words; None if all is well."""
+    for table, files in _tables({name: record.sha256 for name, record in manifest.files.items()}).items():
+        path = directory / f"{table}{SIDECAR}"
+        try:
+            record = read_provenance(path.read_bytes(), str(path))
+        except FileNotFoundError:
+            return f"{path} is missing"
+        except KindredError:
+            return f"{path} is damaged, or was written by another version of kindred"
+        if (record.table, record.files) != (table, files):
+            return f"{path} is that of another table"
+    return None
+
+
+def _tables(hashes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The hashes of files, by name, as those of each table."""
+    tables: dict[str, dict[str, str]] = {}
+    for name, digest in hashes.items():
+        tables.setdefault(name.split(".")[0], {})[name] = digest
+    return tables
 
 
 def _origin(inputs: Iterable[Path], params: Params, repository: Repository | None) -> Mapping[str, Any]:

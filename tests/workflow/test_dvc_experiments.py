@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import vl_convert
 import yaml
 from PIL import Image
 
@@ -67,9 +68,6 @@ def laboratory(baseline, tmp_path):
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory):
     """A template for DVC's page that holds Vega itself, which DVC takes from the network."""
-    vl_convert = pytest.importorskip(
-        "vl_convert", reason="vl-convert-python carries Vega for an offline page"
-    )
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the page of dvc plots was not looked at")
     vega = vl_convert.javascript_bundle(vl_version="5.8").replace("</script", r"<\/script")

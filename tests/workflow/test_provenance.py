@@ -1,8 +1,10 @@
 """Where tables come from: their sidecars, `kindred provenance`, and the tags of the table of experiments."""
 
 import json
+import shutil
 import sys
 
+import pytest
 import yaml
 
 from kindred.provenance import ORIGINS, read_provenance
@@ -51,6 +53,26 @@ def test_a_sidecar_names_commit_params_inputs_and_packages_and_dvc_does_not_coun
     assert sidecar(repository).commit == first
     assert sidecar(repository).uncommitted == ["params.yaml"]
     assert sidecar(repository).params["tables"]["digits"] == 3
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_text(path.read_text()[:1000]), "is damaged"),
+        (
+            lambda path: shutil.copy(path.with_name("summary.provenance.json"), path),
+            "is that of another table",
+        ),
+    ],
+)
+def test_a_sidecar_that_is_lost_is_written_anew(project, jobs, harm, reason):
+    before = project.hashes("results/tables")
+    harm(project.root / SIDECAR)
+    done = project.snakemake()
+    assert f"kindred: {SIDECAR} {reason}" in done.stderr
+    assert jobs(done) == {"tables": 1}
+    assert project.hashes("results/tables") == before
 
 
 def test_the_chain_is_printed_from_a_table_to_the_model_and_the_corpus(project):

@@ -46,6 +46,9 @@ class Job:
         if out not in self._lineage.artefacts:
             raise KindredError(f"--out {out}: no artefact of this experiment lies there")
         self._step, self.identity = self._lineage.artefacts[out]
+        self._lineage.sources(
+            self._step
+        )  # of now: the code that is loaded, whatever is edited while the job runs
         self._inputs: dict[str, str] = {}
         self._started = time.monotonic()
         self._reported = self._started
