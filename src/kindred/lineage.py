@@ -203,6 +203,12 @@ def report(stale: dict[Path, str]) -> None:
         missed = any(_follows(directory, MISSING) in other for other in stale.values())
         if missed if reason == MISSING else not reason.startswith(INPUT):
             causes[reason].append(directory)
+    if MISSING in causes and not any(Path("cache").rglob(MANIFEST)):  # a fresh clone: git has the tables
+        del causes[MISSING]
+        print(
+            "kindred: no cache here: all is computed (dvc pull brings it where there is storage)",
+            file=sys.stderr,
+        )
     for reason, directories in causes.items():
         more = f" and {len(directories) - 1} more" if len(directories) > 1 else ""
         place = "" if reason.startswith(str(directories[0])) else f"{directories[0]}{more}: "

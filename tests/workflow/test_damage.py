@@ -166,6 +166,13 @@ def test_a_folder_deleted_as_a_whole_is_named_if_others_were_made_from_it(projec
     assert named(done, "cache/scoring/docs-1: it is missing")
 
 
+def test_a_clone_with_tables_and_no_cache_is_told_that_all_is_computed(project):
+    project.run("rm", "-rf", "cache")
+    done = project.run("snakemake", "-n")
+    assert "kindred: no cache here: all is computed" in done.stderr
+    assert named(done)
+
+
 def test_late_artefacts_are_rebuilt_with_the_same_bytes_on_one_core(project, built, made, jobs):
     damages = zip(("case_study", *RESULTS), DAMAGES, strict=False)
     names = [do_damage(project, made, kind, damage)[1] for kind, damage in damages]
