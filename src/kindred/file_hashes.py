@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from kindred.artefacts.folder import file_sha256
@@ -15,7 +16,7 @@ SETTLED_NANOSECONDS = 2_000_000_000
 
 
 class FileHashes:
-    """Hashes of files with a memory in a small file; a lost or damaged memory only costs the time to hash again.
+    """Hashes of files with a memory in a small file, which only saves time: lost or unwritable, files are hashed again.
 
     Args:
         memory: The file to remember in.
@@ -42,10 +43,14 @@ class FileHashes:
         remembered = self._known | self._seen if keep_others else self._seen
         if remembered == self._known:
             return
-        self._memory.parent.mkdir(parents=True, exist_ok=True)
         partial = self._memory.with_name(f"{self._memory.name}.{os.getpid()}")
-        partial.write_text(json.dumps(remembered, indent=0, sort_keys=True))
-        partial.replace(self._memory)
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(remembered, indent=0, sort_keys=True))
+            partial.replace(self._memory)
+        except OSError:  # a full disk, or a folder that is only to be read: then the next one hashes again
+            with suppress(OSError):
+                partial.unlink()
 
 
 def _read(memory: Path) -> dict[str, tuple[Signature, str]]:

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,19 @@ def test_a_damaged_memory_only_costs_hashing_again(
     memory.write_bytes(text)
     assert hash_and_save(memory, file) == [sha256("hello")]
     assert set(json.loads(memory.read_text())) == {str(file)}
+
+
+def test_a_memory_that_cannot_be_written_only_costs_hashing_again(
+    settled: None, memory: Path, file: Path
+) -> None:
+    hash_and_save(memory, file)
+    before = memory.read_bytes()
+    file.write_text("other")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # stands for a full disk
+    try:
+        assert hash_and_save(memory, file) == [sha256("other")]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert memory.read_bytes() == before
+    assert [path.name for path in memory.parent.iterdir()] == [memory.name]
