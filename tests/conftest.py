@@ -142,6 +142,13 @@ class Project:
         self.run("git", *IDENTITY, "commit", "--quiet", "--allow-empty", "--message", message)
         return self.run("git", "rev-parse", "HEAD").stdout.strip()
 
+    def record(self):
+        """Let DVC record what is there, with tables whose sidecars name a commit, as after a release; commit that."""
+        self.commit()
+        self.run("rm", "-rf", "results/tables")
+        self.run("dvc", "repro")
+        return self.commit()
+
     def partials(self):
         """What half-written artefacts lie about."""
         return [

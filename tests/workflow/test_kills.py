@@ -263,7 +263,7 @@ def summary(chosen, lines, run, good):
 def test_after_a_kill_at_any_moment_the_next_runs_finish_with_the_bytes_of_an_undisturbed_one(
     repository, jobs
 ):
-    repository.run("dvc", "repro")
+    repository.record()
     reference = repository.hashes("cache", "results")
     run = undisturbed(repository)
     assert repository.hashes("cache", "results") == reference

@@ -69,10 +69,7 @@ def shared(built, tmp_path_factory):
     project.run("git", "init", "--quiet")
     project.run("dvc", "init", "--quiet")
     project.run("dvc", "config", "core.analytics", "false")
-    project.commit()
-    project.run("rm", "-rf", "results/tables")  # their sidecars name a commit from now on
-    project.run("dvc", "repro")
-    project.commit()
+    project.record()
     return project
 
 
