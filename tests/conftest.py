@@ -136,6 +136,12 @@ class Project:
             if path.is_file() and path.name != ".snakemake_timestamp"
         }
 
+    def put_under_version_control(self):
+        """Make a repository of git and DVC of the folder; nothing is committed yet."""
+        self.run("git", "init", "--quiet", "--initial-branch", "main")
+        self.run("dvc", "init", "--quiet")
+        self.run("dvc", "config", "core.analytics", "false")
+
     def commit(self, message="state"):
         """Commit everything that git does not ignore; return the commit."""
         self.run("git", "add", "--all")
@@ -224,8 +230,6 @@ def project(built, tmp_path):
 @pytest.fixture
 def repository(project):
     """The built project under git and DVC, with all that git has to know committed."""
-    project.run("git", "init", "--quiet")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
+    project.put_under_version_control()
     project.commit()
     return project

@@ -16,9 +16,7 @@ def published(built, tmp_path_factory):
     """A repository with two tagged experiments that differ in two cheap keys, its store beside it."""
     place = tmp_path_factory.mktemp("published")
     project = built.copy(place / "repository")
-    project.run("git", "init", "--quiet")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
+    project.put_under_version_control()
     project.run("dvc", "remote", "add", "--default", "store", str(place / "store"))
     for tag in (FIRST, SECOND):
         project.run("dvc", "repro")

@@ -108,9 +108,7 @@ def shared(built, tmp_path_factory):
 def kept(built, tmp_path_factory):
     """A repository in which DVC has recorded what is there; every test leaves it so."""
     project = built.copy(tmp_path_factory.mktemp("damage") / "repository")
-    project.run("git", "init", "--quiet")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
+    project.put_under_version_control()
     project.record()
     return project
 

@@ -48,9 +48,7 @@ document.body.dataset.images = [...document.images].filter(image => image.natura
 def baseline(built, tmp_path_factory):
     """The built project in a repository with one commit. Only to be read, or copied."""
     project = built.copy(tmp_path_factory.mktemp("baseline") / "project")
-    project.run("git", "init", "--quiet")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
+    project.put_under_version_control()
     for key, value in (("user.name", "test"), ("user.email", "test@example.org")):
         project.run("git", "config", key, value)
     shutil.copytree(REPOSITORY / ".dvc/plots", project.root / ".dvc/plots")

@@ -230,9 +230,7 @@ def committed(built, tmp_path_factory):
     """The small experiment as a researcher has it: in git and DVC, everything committed. Only to be copied."""
     project = built.copy(tmp_path_factory.mktemp("committed") / "project")
     add_example_files(built, project.root)
-    project.run("git", "init", "--quiet")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
+    project.put_under_version_control()
     project.run("dvc", "repro")
     project.commit()
     return project

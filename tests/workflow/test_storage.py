@@ -116,9 +116,7 @@ def no_settings_of_the_machine(monkeypatch, tmp_path):
 def recorded(built, tmp_path_factory):
     """The built experiment under git and DVC, its dvc.lock committed. Only to be copied."""
     project = built.copy(tmp_path_factory.mktemp("recorded") / "project")
-    project.run("git", "init", "--quiet", "--initial-branch", "main")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
+    project.put_under_version_control()
     project.run("dvc", "repro", "--quiet")
     project.commit("default")
     return project

@@ -66,9 +66,7 @@ def other(built, tmp_path_factory):
 def shared(built, tmp_path_factory):
     """A repository in which DVC has recorded what is there, and whose artefacts are swapped and put back."""
     project = built.copy(tmp_path_factory.mktemp("swapped") / "project")
-    project.run("git", "init", "--quiet")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
+    project.put_under_version_control()
     project.record()
     return project
 
