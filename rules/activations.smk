@@ -15,6 +15,7 @@ rule activations:
     threads: PARAMS.model.threads
     resources:
         mem_mb=4000,
+        runtime=240,
     params:
         snapshot=SNAPSHOT,
     shell:
@@ -37,6 +38,7 @@ rule features:
     threads: PARAMS.model.threads
     resources:
         mem_mb=4000,
+        runtime=240,
     params:
         snapshot=SNAPSHOT,
         activations=lambda wildcards, input: folders(input.activations),

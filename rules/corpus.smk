@@ -14,6 +14,7 @@ rule corpus:
     threads: PARAMS.model.threads
     resources:
         mem_mb=2000,
+        runtime=60,
     params:
         snapshot=SNAPSHOT,
     shell:
@@ -34,6 +35,7 @@ rule tokens:
     threads: PARAMS.model.threads
     resources:
         mem_mb=2000,
+        runtime=60,
     params:
         snapshot=SNAPSHOT,
     shell:

@@ -16,6 +16,7 @@ rule explanation:
     threads: PARAMS.model.threads
     resources:
         mem_mb=4000,
+        runtime=240,
     params:
         snapshot=SNAPSHOT,
         matching=lambda wildcards, input: folders(input.matching),
@@ -42,6 +43,7 @@ rule scoring:
     threads: PARAMS.model.threads
     resources:
         mem_mb=4000,
+        runtime=240,
     params:
         snapshot=SNAPSHOT,
     shell:
@@ -77,6 +79,7 @@ rule case_study:
     threads: PARAMS.model.threads
     resources:
         mem_mb=2000,
+        runtime=60,
     params:
         snapshot=SNAPSHOT,
         features=lambda wildcards, input: folders(input.features),

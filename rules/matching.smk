@@ -17,6 +17,7 @@ rule matching:
     threads: PARAMS.model.threads
     resources:
         mem_mb=4000,
+        runtime=240,
     params:
         snapshot=SNAPSHOT,
         features=lambda wildcards, input: folders(input.features),
@@ -41,6 +42,7 @@ rule windows:
     threads: PARAMS.model.threads
     resources:
         mem_mb=2000,
+        runtime=60,
     params:
         snapshot=SNAPSHOT,
         matching=lambda wildcards, input: folders(input.matching),

@@ -32,6 +32,7 @@ rule tables:
     threads: PARAMS.model.threads
     resources:
         mem_mb=2000,
+        runtime=60,
     params:
         snapshot=SNAPSHOT,
         findings=FINDINGS_ARGUMENTS,
@@ -54,6 +55,7 @@ rule figures:
     threads: PARAMS.model.threads
     resources:
         mem_mb=2000,
+        runtime=60,
     params:
         snapshot=SNAPSHOT,
         findings=FINDINGS_ARGUMENTS,
@@ -76,6 +78,7 @@ rule report:
     threads: PARAMS.model.threads
     resources:
         mem_mb=2000,
+        runtime=60,
     params:
         snapshot=SNAPSHOT,
         findings=FINDINGS_ARGUMENTS,
