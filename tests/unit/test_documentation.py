@@ -64,7 +64,7 @@ def empty_values() -> dict[str, object]:
     curves = np.zeros((0, 2), np.float32)
     return {
         "corpus": [Document("text", "source", "label")],
-        "tokens": Tokens(contexts, ["source"], ["label"]),
+        "tokens": Tokens(contexts, [("source", "label")]),
         "activations": ActivationShard(0, 1, 4, {"a": 1}, {"a": sparse}),
         "features": Features(index, statistics),
         "matching": Matching(WHOLE, WHOLE, SINGLE, {}, pd.DataFrame({"left": WHOLE}), {}, (), 1, 1),

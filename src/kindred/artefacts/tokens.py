@@ -1,20 +1,22 @@
 """The packed contexts of an experiment, and the documents they were cut from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from kindred.artefacts.arrays import allocate, save_array
 from kindred.corpus.packing import PackedContexts
+from kindred.corpus.table import TextRows, write_rows
 
 KIND = "tokens"
 VERSION = 1
 
 _ARRAYS = ("tokens", "is_special", "document")
 _DOCUMENTS_FILE = "documents.parquet"
+_COLUMNS = ("source", "label")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,17 +25,22 @@ class Tokens:
 
     Attributes:
         contexts: Arrays [context, position]; the flat index of a token is context * context_length + position.
-        sources: Source of each document.
-        labels: Label of each document.
+        documents: Source and label of each document; a loaded artefact reads them when they are gone through.
     """
 
     contexts: PackedContexts
-    sources: Sequence[str]
-    labels: Sequence[str]
+    documents: Iterable[tuple[str, ...]]
+
+
+def new_array(
+    directory: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]
+) -> NDArray[np.generic]:
+    """Map the file of one of the contexts' arrays, to be filled before it is saved."""
+    return allocate(directory / f"{name}.npy", shape, dtype)
 
 
 def save(value: Tokens, directory: Path) -> None:
-    """Write the contexts into an empty directory.
+    """Write the contexts; arrays that were filled in this folder stay as they are.
 
     Files:
         tokens.npy: Token ids, int32 [context, position].
@@ -42,13 +49,11 @@ def save(value: Tokens, directory: Path) -> None:
         documents.parquet: Columns source and label; row i is document i of the array above.
     """
     for name in _ARRAYS:
-        np.save(directory / f"{name}.npy", getattr(value.contexts, name), allow_pickle=False)
-    table = pa.table({"source": list(value.sources), "label": list(value.labels)})
-    pq.write_table(table, directory / _DOCUMENTS_FILE, compression="zstd")
+        save_array(directory / f"{name}.npy", getattr(value.contexts, name))
+    write_rows(directory / _DOCUMENTS_FILE, _COLUMNS, value.documents)
 
 
 def load(directory: Path) -> Tokens:
     """Open the contexts, memory-mapped."""
     arrays = (np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS)
-    documents = pq.read_table(directory / _DOCUMENTS_FILE).to_pydict()
-    return Tokens(PackedContexts(*arrays), documents["source"], documents["label"])
+    return Tokens(PackedContexts(*arrays), TextRows(directory / _DOCUMENTS_FILE, _COLUMNS))

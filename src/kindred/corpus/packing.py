@@ -4,8 +4,9 @@ Best-fit packing after Ding et al., 'Fewer Truncations Improve Language Modeling
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from kindred.corpus.document import Document
 from kindred.errors import KindredError
 
 NO_DOCUMENT = -1
+NewArray = Callable[[str, tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class PackedContexts:
     @property
     def n_document_tokens(self) -> int:
         """Number of tokens that belong to a document."""
-        return int(np.count_nonzero(~self.is_special))
+        return self.is_special.size - int(np.count_nonzero(self.is_special))
 
 
 @dataclass(frozen=True)
@@ -50,33 +52,46 @@ class SpecialTokens:
     pad: int
 
 
+def in_memory(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Make an array of zeros in memory, whatever its name."""
+    return np.zeros(shape, dtype=dtype)
+
+
 @dataclass(frozen=True)
-class _Piece:
-    """A run of one document's tokens that goes into one context whole."""
+class _Pieces:
+    """Runs of one document's tokens that go into one context whole, in the order of the corpus; arrays are [piece].
 
-    document: int
-    start: int
-    stop: int
-    has_eos: bool
+    Attributes:
+        document: Which document, int32.
+        length: Its tokens and its EOS, if it has one, int32.
+        has_eos: Whether EOS closes it, bool.
+    """
 
-    @property
-    def length(self) -> int:
-        return self.stop - self.start + self.has_eos
+    document: NDArray[np.int32]
+    length: NDArray[np.int32]
+    has_eos: NDArray[np.bool_]
 
 
 def pack_documents(
-    token_ids: Sequence[Sequence[int]], context_length: int, special: SpecialTokens, *, pack: bool = False
+    token_ids: Sequence[Sequence[int] | NDArray[np.int32]],
+    context_length: int,
+    special: SpecialTokens,
+    *,
+    pack: bool = False,
+    new_array: NewArray = in_memory,
 ) -> PackedContexts:
     """Pack tokenized documents into contexts that begin with BOS; what remains of a context is padding.
 
     A document longer than a context is split over several. Without ``pack`` a context holds one document; with
-    it, documents are closed by EOS and share contexts wherever they fit whole.
+    it, documents are closed by EOS and share contexts wherever they fit whole. The documents are asked for one by one;
+    besides them and the arrays that are made, some 30 bytes are held for each context (for each piece with ``pack``).
 
     Args:
         token_ids: Token ids of each document, without special tokens.
         context_length: Positions per context, BOS included.
         special: Ids of BOS, EOS and padding.
         pack: Whether documents may share a context.
+        new_array: Makes the arrays to fill, by the name of the attribute, the shape and the type.
 
     Raises:
         KindredError: If the context length leaves no room, or if there is no token to pack.
@@ -85,28 +100,53 @@ def pack_documents(
         raise KindredError(
             f"corpus.context_length is {context_length}; it must be at least 2 (BOS and one token)"
         )
-    pieces = _split(token_ids, context_length - 1, close=pack)
-    if not pieces:
+    capacity = context_length - 1
+    lengths = np.fromiter((len(ids) for ids in token_ids), dtype=np.int64, count=len(token_ids))
+    pieces = _split(lengths, capacity, close=pack)
+    if not len(pieces.length):
         raise KindredError(
             "the corpus is empty: it holds no token to pack; check the corpus section of the params"
         )
-    contexts = _best_fit(pieces, context_length - 1) if pack else [[piece] for piece in pieces]
-    shape = (len(contexts), context_length)
-    tokens = np.full(shape, special.pad, dtype=np.int32)
-    is_special = np.ones(shape, dtype=np.bool_)
-    document = np.full(shape, NO_DOCUMENT, dtype=np.int32)
+    rows = _best_fit(pieces.length, capacity) if pack else np.arange(len(pieces.length))
+    shape = (int(rows.max()) + 1, context_length)
+    tokens = new_array("tokens", shape, np.dtype(np.int32))
+    is_special = new_array("is_special", shape, np.dtype(np.bool_))
+    document = new_array("document", shape, np.dtype(np.int32))
+    tokens[:] = special.pad
+    is_special[:] = True
+    document[:] = NO_DOCUMENT
     tokens[:, 0] = special.bos
-    for row, members in enumerate(contexts):
-        position = 1
-        for piece in members:
-            end = position + piece.stop - piece.start
-            tokens[row, position:end] = token_ids[piece.document][piece.start : piece.stop]
-            is_special[row, position:end] = False
-            document[row, position:end] = piece.document
-            if piece.has_eos:
-                tokens[row, end] = special.eos
-            position = end + piece.has_eos
-    return PackedContexts(tokens, is_special, document)
+    contexts = PackedContexts(tokens, is_special, document)
+    _fill(contexts, token_ids, pieces, rows, special.eos)
+    return contexts
+
+
+def _fill(
+    contexts: PackedContexts,
+    token_ids: Sequence[Sequence[int] | NDArray[np.int32]],
+    pieces: _Pieces,
+    rows: NDArray[np.int64],
+    eos: int,
+) -> None:
+    """Write each piece into its row, behind those that are there."""
+    begin = np.ones(contexts.n_contexts, dtype=np.int32)  # behind BOS
+    last, start = -1, 0
+    ids: Sequence[int] | NDArray[np.int32] = []
+    for piece, row in enumerate(rows.tolist()):
+        index = int(pieces.document[piece])
+        if index != last:
+            last, start, ids = index, 0, token_ids[index]
+        has_eos = bool(pieces.has_eos[piece])
+        stop = start + int(pieces.length[piece]) - has_eos
+        first = int(begin[row])
+        end = first + stop - start
+        contexts.tokens[row, first:end] = ids[start:stop]
+        contexts.is_special[row, first:end] = False
+        contexts.document[row, first:end] = index
+        if has_eos:
+            contexts.tokens[row, end] = eos
+        begin[row] = end + has_eos
+        start = stop
 
 
 def document_hash(document: Document, seed: int) -> int:
@@ -116,41 +156,31 @@ def document_hash(document: Document, seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8, key=key).digest(), "little")
 
 
-def _split(token_ids: Sequence[Sequence[int]], capacity: int, *, close: bool) -> list[_Piece]:
+def _split(lengths: NDArray[np.int64], capacity: int, *, close: bool) -> _Pieces:
     """Split documents into pieces of at most ``capacity`` tokens; EOS closes a document if it still fits."""
-    pieces = []
-    for index, tokens in enumerate(token_ids):
-        for start in range(0, len(tokens), capacity):
-            stop = min(start + capacity, len(tokens))
-            has_eos = close and stop == len(tokens) and stop - start < capacity
-            pieces.append(_Piece(index, start, stop, has_eos))
-    return pieces
+    n_pieces = -(-lengths // capacity)
+    document = np.repeat(np.arange(len(lengths), dtype=np.int32), n_pieces)
+    length = np.full(len(document), capacity, dtype=np.int32)
+    rest = lengths[lengths > 0] - (n_pieces[lengths > 0] - 1) * capacity
+    last = np.cumsum(n_pieces[lengths > 0]) - 1
+    length[last] = rest
+    has_eos = np.zeros(len(document), dtype=np.bool_)
+    if close:
+        has_eos[last] = rest < capacity
+    return _Pieces(document, length + has_eos, has_eos)
 
 
-def _best_fit(pieces: Sequence[_Piece], capacity: int) -> list[list[_Piece]]:
-    """Give each piece, longest first, to the fullest context it fits in; then restore the corpus's order.
+def _best_fit(length: NDArray[np.int32], capacity: int) -> NDArray[np.int64]:
+    """Give each piece, longest first, to the fullest context it fits in; return the row of each piece.
 
-    Contexts are kept by the room they have left, and a bit mask says which amounts of room exist, so that the
-    smallest sufficient one is the lowest bit set above the piece's length.
+    Rows are in the order of the corpus: by their first piece.
     """
-    by_room: list[list[list[_Piece]]] = [[] for _ in range(capacity + 1)]
-    contexts: list[list[_Piece]] = []
-    rooms = 0
-    for piece in sorted(pieces, key=lambda item: -item.length):
-        fitting = rooms >> piece.length
-        if fitting:
-            room = piece.length + (fitting & -fitting).bit_length() - 1
-            context = by_room[room].pop()
-            if not by_room[room]:
-                rooms &= ~(1 << room)
-        else:
-            room = capacity
-            context = []
-            contexts.append(context)
-        context.append(piece)
-        left = room - piece.length
-        if left:
-            by_room[left].append(context)
-            rooms |= 1 << left
-    ordered = [sorted(context, key=lambda piece: (piece.document, piece.start)) for context in contexts]
-    return sorted(ordered, key=lambda context: (context[0].document, context[0].start))
+    from kindred.corpus.best_fit import place_pieces  # noqa: PLC0415  (numba takes a second to import)
+
+    longest_first = np.argsort(-length, kind="stable")
+    context = place_pieces(length, longest_first, capacity)
+    first = np.full(int(context.max()) + 1, len(length), dtype=np.int64)
+    np.minimum.at(first, context, np.arange(len(length)))
+    row = np.empty(len(first), dtype=np.int64)
+    row[np.argsort(first)] = np.arange(len(first))
+    return row[context]

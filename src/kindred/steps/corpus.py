@@ -1,6 +1,6 @@
 """Step corpus: the documents that params.corpus names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from kindred.artefacts import corpus as artefact
@@ -15,35 +15,28 @@ from kindred.steps.job import Job, run
 
 def work(job: Job) -> None:
     """Collect the documents, with their sources and labels."""
-    documents = collect(job.params.corpus, job)
-    if not documents:
-        raise KindredError(
-            f"corpus.source = {job.params.corpus.source}: the corpus is empty; name a source that holds text"
-        )
     with job.write() as directory:
-        artefact.save(documents, directory)
+        if not artefact.save(collect(job.params.corpus, job), directory):
+            raise KindredError(
+                f"corpus.source = {job.params.corpus.source}: the corpus is empty; name a source that holds text"
+            )
 
 
-def collect(params: CorpusParams, job: Job) -> Sequence[Document]:
-    """Read the documents from where the params say."""
+def collect(params: CorpusParams, job: Job) -> Iterator[Document]:
+    """Read the documents from where the params say, as they are asked for."""
     if params.source == "pydocs":
-        documents: list[Document] = []
         packages = params.packages or DEFAULT_PACKAGES
         for done, package in enumerate(packages, start=1):
-            documents += read_package(package)
+            yield from read_package(package)
             job.progress(done, len(packages))
-        return documents
+        return
     if params.path is None:
         raise KindredError(f"corpus.path = null: corpus.source = {params.source} needs a path")
     if params.source == "text_files":
-        return list(read_text_files(Path(params.path)))
-    return list(
-        read_hf_dataset(
-            params.path,
-            split=params.split,
-            text_column=params.text_column,
-            label_column=params.label_column,
-        )
+        yield from read_text_files(Path(params.path))
+        return
+    yield from read_hf_dataset(
+        params.path, split=params.split, text_column=params.text_column, label_column=params.label_column
     )
 
 

@@ -1,5 +1,12 @@
 """Step tokens: a seeded choice of the documents, tokenized and packed into contexts of equal length."""
 
+from collections.abc import Iterable, Iterator
+from functools import partial
+from tempfile import TemporaryFile
+
+import numpy as np
+from numpy.typing import NDArray
+
 from kindred.artefacts import corpus as corpus_artefact
 from kindred.artefacts import tokens as artefact
 from kindred.corpus.packing import pack_documents
@@ -14,20 +21,27 @@ def work(job: Job) -> None:
     params = job.params.tokens
     documents = job.read_one("corpus", corpus_artefact.load)
     tokenizer = load_tokenizer(job.params.model.source, revision=job.params.model.revision)
-    indices, token_ids = tokenize_up_to(
-        documents,
-        lambda texts: encode_documents(tokenizer, texts),
-        params.n_tokens,
-        job.params.seed,
-    )
-    contexts = pack_documents(token_ids, params.context_length, special_tokens(tokenizer), pack=params.pack)
-    tokens = artefact.Tokens(
-        contexts,
-        [documents[index].source for index in indices],
-        [documents[index].label for index in indices],
-    )
-    with job.write() as directory:
-        artefact.save(tokens, directory)
+    encode = partial(encode_documents, tokenizer)
+    with job.write() as directory, TemporaryFile(dir=directory) as spill:
+        chosen = tokenize_up_to(documents, encode, params.n_tokens, job.params.seed, spill)
+        contexts = pack_documents(
+            chosen,
+            params.context_length,
+            special_tokens(tokenizer),
+            pack=params.pack,
+            new_array=partial(artefact.new_array, directory),
+        )
+        artefact.save(artefact.Tokens(contexts, _at(documents.places, chosen.places)), directory)
+
+
+def _at(rows: Iterable[tuple[str, ...]], wanted: NDArray[np.int64]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows at some places, ascending."""
+    places = iter(wanted.tolist())
+    place = next(places, None)
+    for number, row in enumerate(rows):
+        if number == place:
+            yield row
+            place = next(places, None)
 
 
 if __name__ == "__main__":

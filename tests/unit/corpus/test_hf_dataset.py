@@ -26,7 +26,7 @@ def saved(tmp_path):
 
 
 def test_a_saved_dataset_with_class_names(saved):
-    documents = read_hf_dataset(saved, split="train", text_column="sentence", label_column="class")
+    documents = list(read_hf_dataset(saved, split="train", text_column="sentence", label_column="class"))
     assert [(document.text, document.label) for document in documents] == [
         ("Fine.", "good"),
         ("Poor.", "bad"),
@@ -38,15 +38,15 @@ def test_a_folder_of_data_files(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "train.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in ("One.", "Two.")))
-    documents = read_hf_dataset(str(folder), split="train[1:]", text_column="text")
+    documents = list(read_hf_dataset(str(folder), split="train[1:]", text_column="text"))
     assert [(document.text, document.label) for document in documents] == [("Two.", str(folder))]
 
 
 def test_errors_name_what_is_missing(saved, tmp_path):
     with pytest.raises(KindredError, match="'text'"):
-        read_hf_dataset(saved, split="train", text_column="text")
+        list(read_hf_dataset(saved, split="train", text_column="text"))
     with pytest.raises(KindredError, match="absent"):
-        read_hf_dataset(str(tmp_path / "absent"), split="train", text_column="text")
+        list(read_hf_dataset(str(tmp_path / "absent"), split="train", text_column="text"))
     datasets.Dataset.from_dict({"text": ["", " "]}).save_to_disk(str(tmp_path / "empty"))
     with pytest.raises(KindredError, match="no text"):
-        read_hf_dataset(str(tmp_path / "empty"), split="train", text_column="text")
+        list(read_hf_dataset(str(tmp_path / "empty"), split="train", text_column="text"))

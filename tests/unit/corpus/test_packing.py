@@ -74,3 +74,38 @@ def test_the_hash_of_a_document_hangs_on_seed_source_and_text():
     }
     assert len(hashes) == 8
     assert all(0 <= value < 2**64 for value in hashes)
+
+
+def best_fit(documents, length):
+    """Best-fit decreasing, in plain Python: pieces of each context, contexts by their first piece."""
+    pieces = [
+        (index, start, min(start + length - 1, len(document)))
+        for index, document in enumerate(documents)
+        for start in range(0, len(document), length - 1)
+    ]
+    sizes = {
+        piece: min(piece[2] - piece[1] + (piece[2] == len(documents[piece[0]])), length - 1)
+        for piece in pieces
+    }
+    contexts = []  # [pieces, room, when it last took a piece]
+    for moment, piece in enumerate(sorted(pieces, key=lambda piece: -sizes[piece])):
+        fitting = [context for context in contexts if context[1] >= sizes[piece]]
+        if not fitting:
+            fitting = [[[], length - 1, 0]]
+            contexts += fitting
+        chosen = min(fitting, key=lambda context: (context[1], -context[2]))
+        chosen[0].append(piece)
+        chosen[1:] = chosen[1] - sizes[piece], moment
+    return sorted(sorted(pieces) for pieces, _, _ in contexts)
+
+
+@given(documents_of_tokens, st.integers(2, 20))
+def test_packing_is_best_fit_decreasing(documents, length):
+    contexts = pack_documents(documents, length, SPECIAL, pack=True)
+    expected = [
+        [token for d, i, j in row for token in documents[d][i:j]] for row in best_fit(documents, length)
+    ]
+    found = [
+        row[~special].tolist() for row, special in zip(contexts.tokens, contexts.is_special, strict=True)
+    ]
+    assert found == expected

@@ -20,7 +20,7 @@ def folder(tmp_path):
 
 
 def test_a_folder_is_read_in_order_with_labels(folder):
-    assert read_text_files(folder) == [
+    assert list(read_text_files(folder)) == [
         Document("A letter.", "mail/lines.jsonl::1", "1"),
         Document("A note.", "mail/lines.jsonl::3", "mail"),
         Document("First file.", "news/a.txt", "news"),
@@ -37,15 +37,15 @@ def test_a_list_is_read_in_its_own_order(folder):
 def test_a_bad_line_is_named(tmp_path, line):
     (tmp_path / "x.jsonl").write_text('{"text": "fine"}\n' + line)
     with pytest.raises(KindredError, match=r"x\.jsonl, line 2"):
-        read_text_files(tmp_path)
+        list(read_text_files(tmp_path))
 
 
 def test_missing_foreign_and_empty_are_errors(tmp_path):
     for path in (tmp_path / "absent.txt", tmp_path / "x.pdf"):
         with pytest.raises(KindredError, match=path.name):
-            read_text_files(path)
+            list(read_text_files(path))
     with pytest.raises(KindredError, match="no text"):
-        read_text_files(tmp_path)
+        list(read_text_files(tmp_path))
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     with pytest.raises(KindredError, match=r"latin\.txt"):
-        read_text_files(tmp_path)
+        list(read_text_files(tmp_path))
