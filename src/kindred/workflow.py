@@ -1,6 +1,7 @@
 """What the Snakefile does when it is parsed: validate the params, take a snapshot, survey the artefacts."""
 
 import base64
+import errno
 import fcntl
 import os
 import sys
@@ -61,7 +62,7 @@ def stamp(artefact: str) -> str:
 
 def hold_work() -> None:
     """Mark this process as a job at work in this folder, until it ends, however it ends."""
-    fcntl.flock(_open(WORKING), fcntl.LOCK_SH)
+    _lock(WORKING, fcntl.LOCK_SH)
 
 
 @contextmanager
@@ -70,16 +71,15 @@ def _no_jobs() -> Iterator[None]:
 
     They would put artefacts of that run's params among those of this one.
     """
-    descriptor = _open(WORKING)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(
-                "kindred: waiting for the jobs of a killed run, which had other params, to end",
-                file=sys.stderr,
-            )
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        descriptor = _lock(WORKING, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(
+            "kindred: waiting for the jobs of a killed run, which had other params, to end",
+            file=sys.stderr,
+        )
+        descriptor = _lock(WORKING, fcntl.LOCK_EX)
+    try:
         yield
     finally:
         os.close(descriptor)
@@ -88,20 +88,43 @@ def _no_jobs() -> Iterator[None]:
 def _tidy_up(lineage: Lineage, stale: dict[Path, str]) -> None:
     """Remove what killed runs left: half-written folders, and Snakemake's marks on what was finished nevertheless.
 
-    Snakemake would remake what a job put in place after its Snakemake was killed, or just before.
+    Snakemake would remake what a job put in place after its Snakemake was killed, or just before. Jobs that a cluster
+    has still running or in its queue hold, or will wait for, the lock of those at work.
     """
+    try:
+        working = _lock(WORKING, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        working = -1
     for directory in lineage.artefacts:
-        remove_left_overs(directory)
+        remove_left_overs(directory, of_all_machines=working >= 0)
         if directory not in stale:
             for output in (directory, directory / MANIFEST):
                 name = base64.urlsafe_b64encode(str(output).encode()).decode()
                 (SNAKEMAKE_INCOMPLETE / name).unlink(missing_ok=True)
+    if working >= 0:
+        os.close(working)
 
 
-def _open(lock: Path) -> int:
-    """Open a file to lock; the end of the process closes it."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+def _lock(path: Path, kind: int) -> int:
+    """Open a file and lock it, on all machines that share it; the end of the process unlocks it.
+
+    Raises:
+        BlockingIOError: another process has the lock, and `kind` says not to wait.
+        KindredError: the file system has no locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, kind)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise KindredError(
+                f"{path}: this file system has no locks ({error.strerror}); mount it with them (Lustre: -o flock), "
+                "or work in a folder on another one"
+            ) from error
+        raise
+    return descriptor
 
 
 def _alone() -> bool:
@@ -110,17 +133,15 @@ def _alone() -> bool:
     Each one holds a shared lock of the kernel's until it ends, however it ends. Snakemake's own locks are files, which
     outlive a kill -9.
     """
-    descriptor = _open(RUNNING)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = _lock(RUNNING, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        alone = False
-    else:
-        alone = True
-        for lock in SNAKEMAKE_LOCKS.glob("*.lock"):
-            lock.unlink(missing_ok=True)
+        _lock(RUNNING, fcntl.LOCK_SH)
+        return False
+    for lock in SNAKEMAKE_LOCKS.glob("*.lock"):
+        lock.unlink(missing_ok=True)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return alone
+    return True
 
 
 def _write(path: Path, text: str) -> None:

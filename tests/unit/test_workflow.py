@@ -1,4 +1,6 @@
 import base64
+import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -9,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from kindred.artefacts.writing import writing
+from kindred.errors import KindredError
 from kindred.lineage import Lineage
 from kindred.params import Params, load_params
-from kindred.workflow import SNAPSHOT, prepare
+from kindred.workflow import SNAPSHOT, hold_work, prepare
 
 ROOT = Path(__file__).parents[2]
 # A job of the run whose params lie in the snapshot; or that run itself. Each lives until it is killed.
@@ -90,6 +93,27 @@ def test_what_killed_runs_left_goes_at_the_next_start_and_what_they_finished_sta
     assert not left_over.exists()
     assert not finished.exists()
     assert unfinished.exists()
+
+
+def test_what_other_machines_may_be_writing_goes_when_no_job_is_at_work() -> None:
+    left_over = Path("cache/.tokens.partial-some-node-1")
+    left_over.mkdir(parents=True)
+    with alive(JOB):
+        prepared()
+        assert left_over.exists()
+    prepared()
+    assert not left_over.exists()
+
+
+def test_a_file_system_without_locks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, kind: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(
+        KindredError, match=r"\.kindred/working: this file system has no locks .* another one"
+    ):
+        hold_work()
 
 
 def test_locks_of_a_living_run_are_kept_and_those_of_a_dead_one_removed() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ def writing(directory: Path, made: Made) -> Iterator[Path]:
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     remove_left_overs(directory)
-    partial = directory.with_name(f".{directory.name}.partial-{os.getpid()}")
+    partial = directory.with_name(f".{directory.name}.partial-{_writer()}")
     lock = -1
     try:
         lock = _make_locked(partial)
@@ -73,10 +74,17 @@ def _make_locked(folder: Path) -> int:
         os.close(lock)
 
 
-def remove_left_overs(directory: Path) -> None:
-    """Remove what killed writers of an artefact left; what a living one is writing is held by its lock."""
+def remove_left_overs(directory: Path, *, of_all_machines: bool = False) -> None:
+    """Remove what killed writers of an artefact left; what a living one is writing is held by its lock.
+
+    On a shared file system that lock is seen by its own machine alone (a network file system locks files, not
+    folders), so what writers on other machines left is only removed `of_all_machines`: when nobody is at work there.
+    """
     for kind in ("partial", "replaced"):
         for left_over in directory.parent.glob(f".{directory.name}.{kind}-*"):
+            machine = left_over.name.rpartition(f".{kind}-")[2].rpartition("-")[0]
+            if machine not in ("", socket.gethostname()) and not of_all_machines:
+                continue
             try:
                 lock = os.open(left_over, os.O_RDONLY)
             except FileNotFoundError:  # its writer was faster
@@ -88,6 +96,11 @@ def remove_left_overs(directory: Path) -> None:
                 pass
             finally:
                 os.close(lock)
+
+
+def _writer() -> str:
+    """This process among those of all machines that share the folder."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def _already_there(directory: Path, partial: Path) -> bool:
@@ -112,7 +125,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _put_in_place(partial: Path, directory: Path) -> None:
-    replaced = directory.with_name(f".{directory.name}.replaced-{os.getpid()}")
+    replaced = directory.with_name(f".{directory.name}.replaced-{_writer()}")
     if directory.exists():
         directory.rename(replaced)
     try:

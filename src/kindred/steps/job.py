@@ -120,8 +120,8 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     logging.debug("python -m kindred.steps.%s %s", name, shlex.join(sys.argv[1:]))
-    hold_work()
     try:
+        hold_work()
         params = Params.model_validate_json(arguments.params.read_bytes())
         job = Job(params, arguments.out, {argument: getattr(arguments, argument) for argument in inputs})
         with threadpoolctl.threadpool_limits(params.model.threads):

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -148,7 +149,7 @@ def test_what_is_there_gives_way_if_it_is_another_or_damaged(tmp_path: Path, dam
 def test_nobody_takes_the_folder_of_a_living_writer_for_a_left_over(tmp_path: Path) -> None:
     place = tmp_path / "a"
     with writer(place) as slow:
-        partial = tmp_path / f".a.partial-{slow.process.pid}"
+        partial = tmp_path / f".a.partial-{socket.gethostname()}-{slow.process.pid}"
         remove_left_overs(place)
         write(place)
         assert names(partial) == ["part.txt"]
@@ -162,7 +163,7 @@ def test_what_a_killed_writer_left_is_never_taken_for_whole_and_goes_with_the_ne
     place = tmp_path / "a"
     with writer(place) as dead:
         dead.kill()
-    assert names(tmp_path) == [f".a.partial-{dead.process.pid}"]
+    assert names(tmp_path) == [f".a.partial-{socket.gethostname()}-{dead.process.pid}"]
     assert read_manifest(place) is None
     write(place)
     assert names(tmp_path) == ["a"]
@@ -174,6 +175,16 @@ def test_left_overs_of_other_artefacts_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / ".a.replaced-1").mkdir()
     remove_left_overs(tmp_path / "a")
     assert names(tmp_path) == [".ab.partial-1"]
+
+
+def test_what_another_machine_may_be_writing_is_left_alone_until_nobody_is_at_work(tmp_path: Path) -> None:
+    elsewhere = tmp_path / ".a.partial-some-node-1"
+    elsewhere.mkdir()
+    remove_left_overs(tmp_path / "a")
+    write(tmp_path / "a")
+    assert elsewhere.exists()
+    remove_left_overs(tmp_path / "a", of_all_machines=True)
+    assert names(tmp_path) == ["a"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
