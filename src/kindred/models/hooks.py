@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from kindred.errors import KindredError
+
+if TYPE_CHECKING:  # SAEs are read by steps that run no model: to import transformers' takes seconds
+    from transformers import PreTrainedModel
 
 Kind = Literal["resid_pre", "resid_post", "mlp_out", "attn_out"]
 

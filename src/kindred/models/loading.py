@@ -1,17 +1,27 @@
-"""Causal language models of transformers with their tokenizers, from a local folder or the hub."""
+"""Causal language models of transformers with their tokenizers, from a local folder or the hub.
+
+To import this module costs nothing, and to load a tokenizer of the generic class needs neither torch nor the classes of
+the models, which take seconds to import: some steps read text and no model.
+"""
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from kindred.errors import KindredError
-from kindred.models.hooks import blocks, embedding
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# The class of every tokenizer that is wholly described by its tokenizer.json, as transformers 5 writes its name.
+_GENERIC_TOKENIZER = "TokenizersBackend"
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ def load_model(source: str, *, revision: str | None, dtype: torch.dtype, device:
     Raises:
         KindredError: if it is not found, a file of it is missing or damaged, or it is no causal LM.
     """
+    from kindred.models.hooks import blocks, embedding  # noqa: PLC0415  (imports torch)
+
     if Path(source).is_dir() and revision is not None:
         raise KindredError(f"model.revision is {revision!r}, but {source} is a local folder: set it to null")
     model = _load_weights(source, revision, dtype).to(device).eval()
@@ -59,7 +71,7 @@ def load_tokenizer(source: str, *, revision: str | None) -> PreTrainedTokenizerB
         KindredError: if there is none, or its files are damaged.
     """
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, revision=revision)
+        tokenizer = _open_tokenizer(source, revision)
     except Exception as error:  # each tokenizer class fails in its own way; all become one message
         raise KindredError(f"the tokenizer of {_described(source)} could not be loaded: {error}") from error
     # Some classes (GPT-2's) make up an empty vocabulary where the files are missing.
@@ -70,7 +82,27 @@ def load_tokenizer(source: str, *, revision: str | None) -> PreTrainedTokenizerB
     return tokenizer
 
 
+def _open_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase:
+    """Open a tokenizer by the class its folder names if that is the generic one, else as AutoTokenizer finds it."""
+    if _is_generic(Path(source)):
+        from transformers import TokenizersBackend as Tokenizer  # noqa: PLC0415  (a second to import)
+    else:
+        from transformers import AutoTokenizer as Tokenizer  # noqa: PLC0415  (imports torch and all models)
+    opened: PreTrainedTokenizerBase = Tokenizer.from_pretrained(source, revision=revision)
+    return opened
+
+
+def _is_generic(folder: Path) -> bool:
+    config = folder / "tokenizer_config.json"
+    if not config.is_file():
+        return False
+    settings = json.loads(config.read_bytes())
+    return settings.get("tokenizer_class") == _GENERIC_TOKENIZER and "auto_map" not in settings
+
+
 def _load_weights(source: str, revision: str | None, dtype: torch.dtype) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM  # noqa: PLC0415  (imports torch and all models)
+
     described = _described(source)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(

@@ -1,6 +1,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -189,3 +192,23 @@ def test_no_causal_language_model(tmp_path):
     save_tokenizer(tmp_path)
     with pytest.raises(KindredError, match=r"could not be loaded: Unrecognized configuration"):
         load(tmp_path)
+
+
+GENERIC_WITHOUT_TORCH = """
+import sys
+from kindred.models.loading import load_tokenizer
+tokenizer = load_tokenizer({folder!r}, revision=None)
+assert "torch" not in sys.modules
+from transformers import AutoTokenizer
+other = AutoTokenizer.from_pretrained({folder!r})
+assert type(tokenizer) is type(other), (type(tokenizer), type(other))
+text = "A text, of 2 kinds\\n of spaces"
+assert tokenizer(text)["input_ids"] == other(text)["input_ids"]
+assert tokenizer.special_tokens_map == other.special_tokens_map
+"""
+
+
+def test_generic_tokenizer_is_opened_without_torch_and_is_that_of_transformers() -> None:
+    code = GENERIC_WITHOUT_TORCH.format(folder=str(Path("models/docs-lm").resolve()))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
