@@ -67,7 +67,7 @@ def empty_values() -> dict[str, object]:
         "tokens": Tokens(contexts, [("source", "label")]),
         "activations": ActivationShard(0, 1, 4, {"a": 1}, {"a": sparse}),
         "features": Features(index, statistics),
-        "matching": Matching(WHOLE, WHOLE, SINGLE, {}, pd.DataFrame({"left": WHOLE}), {}, (), 1, 1),
+        "matching": Matching(WHOLE, WHOLE, SINGLE, {}, pd.DataFrame({"left": WHOLE}), {}, (), 1, 1, {}),
         "windows": Windows({}, pd.DataFrame({"feature": WHOLE})),
         "explanation": Explanations(
             features=WHOLE,

@@ -9,9 +9,35 @@ import pandas as pd
 from numpy.typing import NDArray
 
 KIND = "matching"
-VERSION = 1
+VERSION = 2
 
 GROUPS = ("best", "worst", "control")
+_PRICES = ("price_left", "price_right")
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """That no one-to-one matching has a total similarity beyond a bound, by prices (linear duality).
+
+    The similarity of features i and j is at most ``price_left[i] + price_right[j]`` for every pair, up to rounding, so
+    the sum of all prices bounds the total of every matching.
+
+    Attributes:
+        total: Sum of the similarities of the matched pairs.
+        upper_bound: What the total of no matching exceeds.
+        price_left: float64 [n_left].
+        price_right: float64 [n_right].
+    """
+
+    total: float
+    upper_bound: float
+    price_left: NDArray[np.float64]
+    price_right: NDArray[np.float64]
+
+    @property
+    def gap(self) -> float:
+        """By how much the total could fall short of the largest one."""
+        return max(self.upper_bound - self.total, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +55,7 @@ class Matching:
         notes: What a reader of the tables has to know about the choice, one sentence each.
         n_left: Number of features of the left SAE.
         n_right: Number of features of the right SAE.
+        proofs: That the assignments by decoder, by encoder and by the similarity asked for are the best, by name.
     """
 
     left: NDArray[np.int64]
@@ -40,6 +67,7 @@ class Matching:
     notes: tuple[str, ...]
     n_left: int
     n_right: int
+    proofs: dict[str, Proof]
 
 
 def save(value: Matching, directory: Path) -> None:
@@ -50,12 +78,21 @@ def save(value: Matching, directory: Path) -> None:
         right.npy: Their partners, int64 [n].
         similarity.npy: Similarity of each pair, float32 [n].
         chosen.parquet: The pairs chosen for a closer look.
-        summary.json: n_left, n_right, ratios, passed_over and notes.
+        {similarity}_price_left.npy: Prices that prove the assignment by a similarity the best, float64 [n_left].
+        {similarity}_price_right.npy: The same of the right features, float64 [n_right].
+        summary.json: n_left, n_right, ratios, passed_over, notes, and each assignment's total, upper_bound and gap.
     """
     for name in ("left", "right", "similarity"):
         np.save(directory / f"{name}.npy", getattr(value, name), allow_pickle=False)
     value.chosen.to_parquet(directory / "chosen.parquet", index=False)
+    for name, proof in value.proofs.items():
+        for side in _PRICES:
+            np.save(directory / f"{name}_{side}.npy", getattr(proof, side), allow_pickle=False)
     summary = {
+        "assignments": {
+            name: {"gap": proof.gap, "total": proof.total, "upper_bound": proof.upper_bound}
+            for name, proof in value.proofs.items()
+        },
         "n_left": value.n_left,
         "n_right": value.n_right,
         "notes": list(value.notes),
@@ -79,4 +116,12 @@ def load(directory: Path) -> Matching:
         notes=tuple(summary["notes"]),
         n_left=summary["n_left"],
         n_right=summary["n_right"],
+        proofs={
+            name: Proof(
+                proven["total"],
+                proven["upper_bound"],
+                *(np.load(directory / f"{name}_{side}.npy", allow_pickle=False) for side in _PRICES),
+            )
+            for name, proven in summary["assignments"].items()
+        },
     )

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kindred.artefacts.matching import Matching
+from kindred.artefacts.matching import Matching, Proof
 from kindred.errors import KindredError
-from kindred.matching.assignment import assign
+from kindred.matching.assignment import Assignment, assign
+from kindred.matching.comparison import products
 from kindred.matching.selection import Selection, select_control, select_extremes
-from kindred.matching.similarity import Dictionary, largest_cosines, paired_cosines, unit_rows
+from kindred.matching.similarity import Dictionary, unit_rows
 
 Similarity = Literal["decoder", "encoder", "both"]
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -22,26 +23,33 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 class _Directions:
     """Unit directions of both SAEs, with each assignment computed once."""
 
-    def __init__(self, left: Dictionary, right: Dictionary) -> None:
-        self.left = _unit_directions(left)
-        self.right = _unit_directions(right)
-        self._assignments: dict[str, Pairs] = {}
+    def __init__(self, left: Dictionary, right: Dictionary, device: str) -> None:
+        self._sides = left, right
+        self._device = device
+        self._assignments: dict[str, Assignment] = {}
 
-    def assignment(self, similarity: Similarity) -> Pairs:
+    def assignment(self, similarity: Similarity) -> Assignment:
         """Return the matched pairs under a similarity."""
         if similarity not in self._assignments:
-            kinds = _kinds(similarity)
-            self._assignments[similarity] = assign(
-                [self.left[kind] for kind in kinds], [self.right[kind] for kind in kinds]
-            )
+            left, right = (_unit_directions(side, similarity) for side in self._sides)
+            self._assignments[similarity] = assign(left, right, device=self._device)
         return self._assignments[similarity]
 
     def of_pairs(self, similarity: Similarity, pairs: Pairs) -> NDArray[np.float64]:
         """Return the similarity of each given pair."""
-        kinds = _kinds(similarity)
-        cosines = [paired_cosines(self.left[kind], self.right[kind], pairs) for kind in kinds]
-        mean: NDArray[np.float64] = sum(cosines[1:], start=cosines[0]) / len(cosines)
-        return mean
+        rows = zip(self._sides, pairs, strict=True)
+        left, right = (_unit_directions(side, similarity, features) for side, features in rows)
+        each = np.arange(len(left))
+        return products(left, right, each, each)
+
+    def proofs(self) -> dict[str, Proof]:
+        """How far each assignment that was made could be from the largest total."""
+        return {
+            name: Proof(
+                assignment.total, assignment.upper_bound, assignment.price_left, assignment.price_right
+            )
+            for name, assignment in sorted(self._assignments.items())
+        }
 
 
 def match_features(
@@ -55,6 +63,7 @@ def match_features(
     n_control: int,
     min_contexts: int,
     generator: np.random.Generator,
+    device: str = "cpu",
 ) -> Matching:
     """Match the features of two SAEs one to one and choose the pairs to be looked at.
 
@@ -68,6 +77,7 @@ def match_features(
         n_control: Random mismatched pairs to choose.
         min_contexts: Both features of a chosen pair fire in at least so many contexts.
         generator: Source of the control pairs.
+        device: Where similarities are computed; the result is the same on all.
 
     Raises:
         KindredError: If the SAEs differ in d_model, or a direction is zero or not finite.
@@ -77,8 +87,9 @@ def match_features(
             f"SAE {left.name!r} has d_model {left.d_model} and SAE {right.name!r} {right.d_model}; only SAEs "
             "on the same model can be matched, so correct the pairs section of the params"
         )
-    directions = _Directions(left, right)
-    pairs = directions.assignment(similarity)
+    directions = _Directions(left, right, device)
+    assignment = directions.assignment(similarity)
+    pairs = assignment.left, assignment.right
     of_pairs = directions.of_pairs(similarity, pairs).astype(np.float32)
     left_eligible = left.n_contexts_active >= min_contexts
     right_eligible = right.n_contexts_active >= min_contexts
@@ -99,6 +110,7 @@ def match_features(
         notes=tuple(_note(group, groups[group], asked[group], min_contexts) for group in groups),
         n_left=left.d_sae,
         n_right=right.d_sae,
+        proofs=directions.proofs(),
     )
 
 
@@ -108,22 +120,24 @@ def _ratios(directions: _Directions, similarity: Similarity, threshold: float) -
     The one-sided ratio and the nearest neighbours are by decoder cosine whatever was maximised, so that the
     figures compare with the published ones.
     """
-    pairs = directions.assignment(similarity)
-    by_decoder, by_encoder = directions.assignment("decoder"), directions.assignment("encoder")
-    partner_by_encoder = dict(zip(by_encoder[0].tolist(), by_encoder[1].tolist(), strict=True))
+    matched, by_decoder, by_encoder = (
+        directions.assignment(name) for name in (similarity, "decoder", "encoder")
+    )
+    pairs, decoder_pairs = (matched.left, matched.right), (by_decoder.left, by_decoder.right)
+    partner_by_encoder = dict(zip(by_encoder.left.tolist(), by_encoder.right.tolist(), strict=True))
     agree = [
-        partner_by_encoder.get(i) == j for i, j in zip(*(side.tolist() for side in by_decoder), strict=True)
+        partner_by_encoder.get(i) == j
+        for i, j in zip(*(side.tolist() for side in decoder_pairs), strict=True)
     ]
-    decoder_exceeds = directions.of_pairs("decoder", by_decoder) > threshold
-    encoder_exceeds = directions.of_pairs("encoder", by_decoder) > threshold
-    nearest_left, nearest_right = largest_cosines(directions.left["decoder"], directions.right["decoder"])
+    decoder_exceeds = directions.of_pairs("decoder", decoder_pairs) > threshold
+    encoder_exceeds = directions.of_pairs("encoder", decoder_pairs) > threshold
     values: dict[str, NDArray[np.float64] | NDArray[np.bool_]] = {
         "shared_feature_ratio": directions.of_pairs("decoder", pairs) > threshold,
         "shared_feature_ratio_two_sided": np.array(agree) & decoder_exceeds & encoder_exceeds,
-        "top1_ratio_left": nearest_left > threshold,
-        "top1_ratio_right": nearest_right > threshold,
-        "mean_max_cosine_left": nearest_left,
-        "mean_max_cosine_right": nearest_right,
+        "top1_ratio_left": by_decoder.nearest_left > threshold,
+        "top1_ratio_right": by_decoder.nearest_right > threshold,
+        "mean_max_cosine_left": by_decoder.nearest_left,
+        "mean_max_cosine_right": by_decoder.nearest_right,
         "mean_similarity": directions.of_pairs(similarity, pairs),
     }
     return {name: float(value.mean()) for name, value in values.items()}
@@ -158,13 +172,11 @@ def _note(group: str, selection: Selection, asked: int, min_contexts: int) -> st
     )
 
 
-def _unit_directions(dictionary: Dictionary) -> dict[str, NDArray[np.float64]]:
-    """Return the unit directions of an SAE by kind."""
-    return {
-        "decoder": unit_rows(dictionary.decoder, sae=dictionary.name, matrix="decoder"),
-        "encoder": unit_rows(dictionary.encoder, sae=dictionary.name, matrix="encoder"),
-    }
-
-
-def _kinds(similarity: Similarity) -> tuple[str, ...]:
-    return ("decoder", "encoder") if similarity == "both" else (similarity,)
+def _unit_directions(
+    dictionary: Dictionary, similarity: Similarity, features: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Return rows whose products are the similarities, of some features or of all; both kinds side by side."""
+    kinds = ("decoder", "encoder") if similarity == "both" else (similarity,)
+    chosen = slice(None) if features is None else features
+    rows = [unit_rows(getattr(dictionary, kind)[chosen], sae=dictionary.name, matrix=kind) for kind in kinds]
+    return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1) / np.sqrt(len(rows))

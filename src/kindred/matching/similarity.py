@@ -3,7 +3,6 @@
 Source: mean-max cosine and decoder matching as in Sharkey et al. 2022 and FaithfulSAE (arXiv 2506.17673).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 
 from kindred.errors import KindredError
 
-BLOCK_ELEMENTS = 1 << 24  # of a block of cosines: 128 MiB, whatever the sizes of the dictionaries
 N_NAMED_FEATURES = 10  # in an error message
 
 
@@ -80,45 +78,3 @@ def unit_rows(rows: NDArray[np.floating], *, sae: str, matrix: str) -> NDArray[n
     directions /= largest  # so that squares of very small or large weights neither vanish nor overflow
     unit: NDArray[np.float64] = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     return unit
-
-
-def cosine_blocks(
-    left: NDArray[np.float64], right: NDArray[np.float64], block_elements: int = BLOCK_ELEMENTS
-) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield the cosines of successive rows of ``left`` with all of ``right``, so no dense matrix need exist.
-
-    Args:
-        left: Unit rows, [n_left, d_model].
-        right: Unit rows, [n_right, d_model].
-        block_elements: About how many cosines to hold at a time.
-
-    Yields:
-        The slice of left rows and their cosines, [rows, n_right].
-    """
-    step = max(1, block_elements // max(1, len(right)))
-    for start in range(0, len(left), step):
-        rows = slice(start, min(start + step, len(left)))
-        yield rows, left[rows] @ right.T
-
-
-def paired_cosines(
-    left: NDArray[np.float64], right: NDArray[np.float64], pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
-) -> NDArray[np.float64]:
-    """Return the cosine of each pair (left row, right row), [n_pairs]."""
-    cosines: NDArray[np.float64] = np.einsum("pd,pd->p", left[pairs[0]], right[pairs[1]])
-    return cosines
-
-
-def largest_cosines(
-    left: NDArray[np.float64], right: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each feature's cosine with its nearest neighbour on the other side, [n_left] and [n_right].
-
-    Neighbours may be shared: this is the matching that is not one-to-one, the cheap check of the assignment.
-    """
-    of_left = np.empty(len(left))
-    of_right = np.full(len(right), -np.inf)
-    for rows, cosines in cosine_blocks(left, right):
-        of_left[rows] = cosines.max(axis=1)
-        np.maximum(of_right, cosines.max(axis=0), out=of_right)
-    return of_left, of_right

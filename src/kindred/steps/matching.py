@@ -26,6 +26,7 @@ def work(job: Job) -> None:
         n_control=params.n_control,
         min_contexts=params.min_contexts,
         generator=generator(job.params.seed, "matching", job.identity),
+        device=job.params.model.device,
     )
     with job.write() as directory:
         artefact.save(matching, directory)

@@ -38,6 +38,11 @@ def test_what_is_loaded_is_what_was_saved(tmp_path):
     pd.testing.assert_frame_equal(loaded.chosen, saved.chosen)
     for name in ("ratios", "passed_over", "notes", "n_left", "n_right"):
         assert getattr(loaded, name) == getattr(saved, name)
+    assert loaded.proofs.keys() == saved.proofs.keys() == {"both", "decoder", "encoder"}
+    for name, proof in saved.proofs.items():
+        for field, value in vars(proof).items():
+            np.testing.assert_array_equal(getattr(loaded.proofs[name], field), value)
+        assert 0 <= proof.gap < 1e-9
 
 
 def test_the_same_matching_gives_the_same_bytes(tmp_path):

@@ -108,7 +108,7 @@ def sides() -> Sides:
         columns=["group", "rank", "left", "right", "similarity"],
     )
     every = np.arange(D_SAE)
-    matching = Matching(every, every, np.ones(D_SAE, np.float32), {}, chosen, {}, (), D_SAE, D_SAE)
+    matching = Matching(every, every, np.ones(D_SAE, np.float32), {}, chosen, {}, (), D_SAE, D_SAE, {})
     return Sides(matching, make_evidence("docs-0", 0), make_evidence("docs-1", 1))
 
 

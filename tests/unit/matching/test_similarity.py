@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kindred.errors import KindredError
-from kindred.matching.similarity import Dictionary, cosine_blocks, largest_cosines, paired_cosines, unit_rows
+from kindred.matching.similarity import Dictionary, unit_rows
 
 
 def directions(seed: int, n: int, d_model: int = 5) -> np.ndarray:
@@ -29,21 +27,6 @@ def test_an_undefined_direction_is_named(value, words):
 def test_a_long_list_of_undefined_directions_is_cut():
     with pytest.raises(KindredError, match="features 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more are zero"):
         unit_rows(np.zeros((13, 4)), sae="a", matrix="decoder")
-
-
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30))
-def test_blocks_make_up_the_dense_matrix(n_left, n_right, block_elements):
-    left, right = directions(1, n_left), directions(2, n_right)
-    units = unit_rows(left, sae="a", matrix="decoder"), unit_rows(right, sae="b", matrix="decoder")
-    blocks = list(cosine_blocks(*units, block_elements))
-    expected = np.array([[np.dot(i, j) / np.linalg.norm(i) / np.linalg.norm(j) for j in right] for i in left])
-    np.testing.assert_allclose(np.concatenate([block for _, block in blocks]), expected, atol=1e-6)
-    assert [rows.start for rows, _ in blocks] == [0, *[rows.stop for rows, _ in blocks[:-1]]]
-    of_left, of_right = largest_cosines(*units)
-    np.testing.assert_allclose(of_left, expected.max(axis=1), atol=1e-6)
-    np.testing.assert_allclose(of_right, expected.max(axis=0), atol=1e-6)
-    pairs = np.array([0, n_left - 1]), np.array([n_right - 1, 0])
-    np.testing.assert_allclose(paired_cosines(*units, pairs), expected[pairs], atol=1e-6)
 
 
 def test_a_dictionary_whose_parts_do_not_fit_is_refused():

@@ -264,6 +264,7 @@ def _pair(name, both, chosen, saes, generator, n_each, d_sae, n_top, length, gap
         notes=("best: 4 pairs; 3 passed over because a feature fires in fewer than 100 contexts",),
         n_left=d_sae,
         n_right=d_sae,
+        proofs={},
     )
     return PairStudy(both, matching, tuple(records))
 
