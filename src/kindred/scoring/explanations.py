@@ -3,7 +3,7 @@
 Source: METHODS, embedding score, baselines and null.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from kindred.artefacts.features import FeatureIndex
 from kindred.errors import KindredError
-from kindred.scoring.chunks import Chunks
+from kindred.scoring.chunks import Chunks, entry_blocks
 from kindred.scoring.nulls import random_passage
 from kindred.scoring.passages import PassageReader
 from kindred.scoring.selection import ContextSet
 from kindred.scoring.top_tokens import top_tokens
 from kindred.seeding import generator
-from kindred.windows.runs import find_runs
 
 TOP_TOKENS = "top_tokens"
 COLUMNS = ["feature", "method", "rank", "text"]
@@ -61,14 +60,18 @@ def explanations_of(
 
 
 def random_passages(
-    explanations: pd.DataFrame, reader: PassageReader, count_tokens: Callable[[str], int], seed: int
+    explanations: pd.DataFrame,
+    chunks: Chunks,
+    reader: PassageReader,
+    count_tokens: Callable[[str], int],
+    seed: int,
 ) -> list[str]:
     """Return for each explanation a passage of the corpus of as many tokens, drawn by feature, method and rank."""
-    runs = find_runs(reader.contexts)
+    runs = chunks.runs
     passages = []
     for feature, method, rank, text in explanations.itertuples(index=False):
         draws = generator(seed, "scoring", "random", int(feature), str(method), int(rank))
-        run, offset, length = random_passage(runs, max(count_tokens(text), 1), draws)
+        run, offset, length = random_passage(runs, chunks.run_ends, max(count_tokens(text), 1), draws)
         passages.append(reader.passage(runs, run, offset, length))
     return passages
 
@@ -78,6 +81,11 @@ def _top_tokens_outside(
 ) -> str:
     """List the top tokens of a feature from all but its test contexts."""
     token, value = index.of(contexts.feature)
-    outside = ~np.isin(chunks.of_tokens(token), contexts.positives.chunk)
-    ids: NDArray[np.int32] = reader.contexts.tokens.ravel()[token[outside]]
-    return top_tokens(ids, value[outside], reader.token)
+    tokens = reader.contexts.tokens.ravel()
+
+    def occurrences() -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+        for block in entry_blocks(len(token)):
+            outside = ~np.isin(chunks.of_tokens(token[block]), contexts.positives.chunk)
+            yield tokens[token[block][outside]], value[block][outside]
+
+    return top_tokens(occurrences(), reader.token)

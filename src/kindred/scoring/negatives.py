@@ -24,7 +24,9 @@ class CandidatePool:
     """
 
     def __init__(self, n_chunks: int, n_negative: int, seed: int) -> None:
-        self._order = generator(seed, "scoring", "pool").permutation(n_chunks)
+        # Four bytes for each chunk: all that a draw of the negatives holds of the corpus.
+        self._order = np.arange(n_chunks, dtype=np.int32 if n_chunks < 1 << 31 else np.int64)
+        generator(seed, "scoring", "pool").shuffle(self._order)
         self._n_negative = n_negative
 
     def silent(self, fires: Firing) -> NDArray[np.int64]:
@@ -35,7 +37,7 @@ class CandidatePool:
         """
         size = POOL_FACTOR * self._n_negative
         while True:
-            pool = self._order[:size]
+            pool = self._order[:size].astype(np.int64)
             found = pool[fires.is_silent(pool)]
             if len(found) >= self._n_negative or size >= len(self._order):
                 return np.sort(found)

@@ -70,22 +70,29 @@ def permuted_null(
     return null
 
 
-def random_passage(runs: Runs, n_tokens: int, generator: np.random.Generator) -> tuple[int, int, int]:
+def random_passage(
+    runs: Runs, ends: NDArray[np.int64], n_tokens: int, generator: np.random.Generator
+) -> tuple[int, int, int]:
     """Draw a passage of a given length, each place of the corpus where it fits being equally likely.
 
     Places are drawn from the whole corpus until the passage fits, so that one that is a token longer or shorter
     mostly begins at the same place.
+
+    Args:
+        runs: The runs of the corpus.
+        ends: Their tokens up to the end of each, int64 [run].
+        n_tokens: Of the passage.
+        generator: Source of the draw.
 
     Returns:
         The run it lies in, its first token within that run, and its length, which is that of the longest run
         if no run holds so many tokens.
     """
     length = min(n_tokens, int(runs.length.max()))
-    ends = np.cumsum(runs.length)
     while True:
         place = generator.integers(ends[-1], size=_PLACES)
         run = np.searchsorted(ends, place, side="right")
-        offset = place - (ends - runs.length)[run]
+        offset = place - (ends[run] - runs.length[run])
         fits = np.flatnonzero(offset + length <= runs.length[run])
         if len(fits):
             return int(run[fits[0]]), int(offset[fits[0]]), length

@@ -27,16 +27,11 @@ class PassageReader:
     contexts: PackedContexts
     decode: Decode
 
-    def chunk(self, chunks: Chunks, chunk: int) -> str:
-        """Return the text of a chunk."""
-        offset = int(chunks.start[chunk] - chunks.run_start[chunk])
-        return self._text(
-            int(chunks.run_start[chunk]), int(chunks.run_length[chunk]), offset, int(chunks.length[chunk])
-        )
-
     def chunks(self, chunks: Chunks, wanted: NDArray[np.int64]) -> list[str]:
         """Return the texts of several chunks."""
-        return [self.chunk(chunks, chunk) for chunk in wanted.tolist()]
+        lie = chunks.at(wanted)
+        columns = (lie.run_start, lie.run_length, lie.start - lie.run_start, lie.length)
+        return [self._text(*place) for place in zip(*(column.tolist() for column in columns), strict=True)]
 
     def passage(self, runs: Runs, run: int, offset: int, length: int) -> str:
         """Return the text of a part of a run."""

@@ -75,7 +75,7 @@ def score(
     )
     rows = explanations_of(sets, texts, index, chunks, reader)
     queries = _queries(rows["text"], params.query_template)
-    randoms = _queries(random_passages(rows, reader, count_tokens, seed), params.query_template)
+    randoms = _queries(random_passages(rows, chunks, reader, count_tokens, seed), params.query_template)
     table = _context_table(sets, chunks, reader)
     shown = [_window_texts(windows, feature) for feature in chosen.tolist()]
     remembered([*table["text"], *queries, *randoms, *(text for own in shown for text in own)], progress)
@@ -116,14 +116,15 @@ def _context_table(sets: list[ContextSet], chunks: Chunks, reader: PassageReader
     deciles = [np.append(own.positives.decile, np.full(len(own.negatives), -1)) for own in sets]
     decile = np.concatenate([nothing, *deciles])
     features = [np.full(len(own.chunks), own.feature) for own in sets]
+    lie = chunks.at(chunk)
     return pd.DataFrame(
         {
             "feature": np.concatenate([nothing, *features]),
             "kind": pd.Series(np.where(decile >= 0, "positive", "negative"), dtype="str"),
             "decile": decile,
-            "context": chunks.start[chunk] // n_positions,
-            "start": chunks.start[chunk] % n_positions,
-            "length": chunks.length[chunk],
+            "context": lie.start // n_positions,
+            "start": lie.start % n_positions,
+            "length": lie.length,
             "text": pd.Series(reader.chunks(chunks, chunk), dtype="str"),
         }
     )

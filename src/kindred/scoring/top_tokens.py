@@ -3,7 +3,7 @@
 Source: METHODS, embedding score, baselines.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +12,27 @@ N_TOP_TOKENS = 10  # as many as the logit lens lists
 _REPLACEMENT = "\ufffd"
 
 
-def top_tokens(tokens: NDArray[np.integer], value: NDArray[np.float32], text_of: Callable[[int], str]) -> str:
+def top_tokens(
+    occurrences: Iterable[tuple[NDArray[np.integer], NDArray[np.float32]]], text_of: Callable[[int], str]
+) -> str:
     """Return the tokens of largest summed activation, joined by ", "; empty if there are none.
 
     Tokens that differ but in surrounding space count as one in the list; parts of characters are left out.
 
     Args:
-        tokens: Token id of each occurrence, outside the test contexts.
-        value: Activation of the feature at each.
+        occurrences: Token ids outside the test contexts, and the activation of the feature at each, in the order of
+            the corpus; the sums are taken one after the other, so they do not hang on how many come at a time.
         text_of: Gives the text of a token id.
     """
-    ids, place = np.unique(tokens, return_inverse=True)
-    mass = np.bincount(place, weights=value, minlength=len(ids))
+    mass = np.zeros(0)
+    for ids, value in occurrences:
+        if len(ids) and ids.max() >= len(mass):
+            mass = np.concatenate([mass, np.zeros(int(ids.max()) + 1 - len(mass))])
+        np.add.at(mass, ids, value.astype(np.float64))
+    ids = np.flatnonzero(mass)  # every activation is positive
+    order = np.argsort(-mass[ids], kind="stable")
     listed: dict[str, None] = {}
-    for token in ids[np.argsort(-mass, kind="stable")].tolist():
+    for token in ids[order].tolist():
         text = text_of(token).strip()
         if text and _REPLACEMENT not in text:
             listed[text] = None

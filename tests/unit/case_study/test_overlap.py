@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from kindred.case_study import overlap
 from kindred.case_study.overlap import activation_correlation, context_jaccard
 from kindred.errors import KindredError
 
@@ -13,12 +14,14 @@ activations = arrays(np.float32, (24, 2), elements=st.sampled_from([0, 0, 0, 0.5
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(activations)
-def test_equal_to_the_dense_definitions(make_index, dense):
+@given(activations, st.sampled_from([1, 3, 100]))
+def test_equal_to_the_dense_definitions(make_index, dense, n_entries):
     dense[::6] = 0  # a special position at the start of each context
     inside = np.arange(24) % 6 != 0
     left, right = make_index(dense[:, :1], 6, 20), make_index(dense[:, 1:], 6, 20)
-    found = activation_correlation(left, right, (0, 0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlap, "BLOCK_ENTRIES", n_entries)
+        found, jaccard = activation_correlation(left, right, (0, 0)), context_jaccard(left, right, (0, 0))
     a, b = dense[inside].T.astype(float)
     if a.std() == 0 or b.std() == 0:
         assert found is None
@@ -27,7 +30,7 @@ def test_equal_to_the_dense_definitions(make_index, dense):
     fires = (dense.reshape(4, 6, 2) > 0).any(axis=1)
     either = fires.any(axis=1).sum()
     expected = fires.all(axis=1).sum() / either if either else 0
-    assert context_jaccard(left, right, (0, 0)) == pytest.approx(expected)
+    assert jaccard == pytest.approx(expected)
 
 
 def test_a_feature_agrees_with_itself(sides):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from kindred.corpus.packing import PackedContexts
 from kindred.errors import KindredError
+from kindred.scoring import chunks as module
 from kindred.scoring.chunks import chunk_activations, cut_chunks
 
 
@@ -22,6 +23,12 @@ def corpora(draw):
     return PackedContexts(tokens, document < 0, document)
 
 
+def every(chunks):
+    """Start, length, start and length of the run, of all chunks."""
+    lie = chunks.at(np.arange(len(chunks)))
+    return lie.start, lie.length, lie.run_start, lie.run_length
+
+
 @given(corpora(), st.integers(1, 6))
 def test_chunks_hold_whole_passages_of_one_document(contexts, length):
     try:
@@ -30,9 +37,7 @@ def test_chunks_hold_whole_passages_of_one_document(contexts, length):
         chunks = None
     document, n_positions = contexts.document.ravel(), contexts.document.shape[1]
     covered = np.zeros(document.size, dtype=int)
-    for start, n, run_start, run_length in (
-        zip(chunks.start, chunks.length, chunks.run_start, chunks.run_length, strict=True) if chunks else []
-    ):
+    for start, n, run_start, run_length in zip(*every(chunks), strict=True) if chunks else []:
         tokens = np.arange(start, start + n)
         assert len(set(document[tokens])) == 1
         assert document[start] >= 0
@@ -62,8 +67,11 @@ def test_activations_are_the_largest_of_each_chunk(contexts, length, data):
     for token in data.draw(st.lists(st.sampled_from(inside.tolist()), unique=True)):
         acts[token] = data.draw(st.floats(0.5, 8, width=32))
     token = np.flatnonzero(acts).astype(np.uint32)
-    chunk, value = chunk_activations(chunks, token, acts[token])
-    best = [acts[start : start + n].max() for start, n in zip(chunks.start, chunks.length, strict=True)]
+    n_entries = data.draw(st.sampled_from([1, 2, 100]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK_ENTRIES", n_entries)
+        chunk, value = chunk_activations(chunks, token, acts[token])
+    best = [acts[start : start + n].max() for start, n in zip(*every(chunks)[:2], strict=True)]
     assert chunk.tolist() == np.flatnonzero(best).tolist()
     assert value.tolist() == [best[place] for place in chunk]
 

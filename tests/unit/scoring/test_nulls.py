@@ -49,17 +49,20 @@ def test_null_is_of_other_features_explanations_of_the_same_kind():
 def test_passages_are_drawn_evenly_from_all_places():
     runs = Runs(np.array([1, 10, 20]), np.array([3, 2, 5]))
     generator = np.random.default_rng(0)
-    drawn = [random_passage(runs, 3, generator) for _ in range(2000)]
+    drawn = [random_passage(runs, np.cumsum(runs.length), 3, generator) for _ in range(2000)]
     assert {length for _, _, length in drawn} == {3}
     places, counts = np.unique([(run, offset) for run, offset, _ in drawn], axis=0, return_counts=True)
     assert places.tolist() == [[0, 0], [2, 0], [2, 1], [2, 2]]
     assert counts.min() > 430
-    assert random_passage(runs, 50, generator) == (2, 0, 5)
+    assert random_passage(runs, np.cumsum(runs.length), 50, generator) == (2, 0, 5)
 
 
 def test_a_passage_one_token_longer_mostly_begins_at_the_same_place():
     runs = Runs(np.arange(200) * 60, np.full(200, 50))
-    drawn = [[random_passage(runs, n, np.random.default_rng(seed)) for n in (10, 11)] for seed in range(500)]
+    drawn = [
+        [random_passage(runs, np.cumsum(runs.length), n, np.random.default_rng(seed)) for n in (10, 11)]
+        for seed in range(500)
+    ]
     same = [short[:2] == long[:2] for short, long in drawn]
     # It begins elsewhere only where the shorter one ends with its run: 1 of 41 places.
     assert 0.95 < np.mean(same) < 1
@@ -68,4 +71,4 @@ def test_a_passage_one_token_longer_mostly_begins_at_the_same_place():
 
 def test_a_passage_that_fits_in_one_place_is_found():
     runs = Runs(np.array([0, 3000]), np.array([2000, 2001]))
-    assert random_passage(runs, 2001, np.random.default_rng(0)) == (1, 0, 2001)
+    assert random_passage(runs, np.cumsum(runs.length), 2001, np.random.default_rng(0)) == (1, 0, 2001)

@@ -183,4 +183,4 @@ def test_missing_and_doubled_explanations_are_refused(bench, texts, message):
 
 def test_chunks_of_the_bench_cover_both_documents(bench):
     chunks = cut_chunks(bench.contexts, 8)
-    assert len(set(bench.contexts.document.ravel()[chunks.start].tolist())) > 120
+    assert len(set(bench.contexts.document.ravel()[chunks.at(np.arange(len(chunks))).start].tolist())) > 120
