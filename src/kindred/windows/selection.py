@@ -1,103 +1,118 @@
-"""The best windows of one feature by one criterion, equal to a brute force over every window, ties included.
+"""The best windows of many features by each criterion, equal to a brute force over every window, ties included.
 
 Source: docs/methods.md, section 3. All windows are put in order: by the criterion, then (`max` only) the better
 centred on its peak, then density (for `density`: mean), then the earlier. Each in turn is chosen unless it overlaps
 a chosen one. So a `max` window has its peak in the middle, unless its run ends or a chosen window lies too near.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kindred.artefacts.windows import Criterion
+from kindred.artefacts.features import FeatureIndex
+from kindred.artefacts.windows import CRITERIA
+from kindred.errors import KindredError
 from kindred.windows.runs import Runs
-from kindred.windows.scores import Firing, Windows, off_centre, windows_of_runs
+from kindred.windows.search import FINE, NOT_ASCENDING, NOT_POSITIVE, search
+
+_FAULTS = {NOT_POSITIVE: "activations must be positive and finite", NOT_ASCENDING: "tokens must ascend"}
 
 
-def best_windows(fires: Firing, runs: Runs, criterion: Criterion, *, length: int, n_top: int) -> Windows:
-    """Choose the best windows that do not overlap, best first.
+@dataclass(frozen=True, eq=False)
+class BestWindows:
+    """Windows of some features, best first; arrays are [feature, criterion, rank] unless stated otherwise.
 
-    Only ``n_top`` runs are looked at, those whose best windows are the foremost: as long as fewer windows are chosen,
-    one of these runs has none chosen from it, and its best window comes before all windows of other runs. Fewer
-    windows come back where there are no more in which the feature fires.
+    Of what lies beyond ``count`` nothing is to be read.
+
+    Attributes:
+        count: Windows found, fewer than asked for where the feature fires in no more, [feature, criterion].
+        start: Flat index of a window's first token.
+        length: Number of its tokens.
+        first: First entry of the index inside it.
+        stop: One past the last entry inside it.
+        run_start: Flat index of the first token of the run it lies in.
+        run_stop: One past the run's last token.
+        mean: Mean activation over all its tokens: the exact sum, rounded, over their number.
+        density: Share of its tokens that activate the feature.
+        max: Largest activation.
+    """
+
+    count: NDArray[np.int64]
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+    first: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    run_start: NDArray[np.int64]
+    run_stop: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    density: NDArray[np.float64]
+    max: NDArray[np.float64]
+
+
+def best_windows(
+    index: FeatureIndex, features: Sequence[int], runs: Runs, *, length: int, n_top: int
+) -> BestWindows:
+    """Choose the best windows of each feature that do not overlap, in one pass over its activations.
+
+    A run shorter than ``length`` has one window, all of it. Memory is that of the result, of the runs, and of what
+    is read of the index at once.
 
     Args:
-        fires: The feature's activations.
-        runs: All runs of the corpus.
-        criterion: What a window is chosen by.
+        index: Activations of an SAE.
+        features: Rows of the result.
+        runs: The runs of the corpus.
         length: Tokens of a window.
-        n_top: Windows to choose.
+        n_top: Windows for each criterion.
+
+    Raises:
+        ValueError: If an activation is not positive and finite, or the tokens of a feature do not ascend.
+        KindredError: If there is no such feature, or the activations are not of this corpus.
     """
-    if criterion == "max":
-        scores = _best_of_runs_by_max(fires, runs, length)
-    else:
-        scores = _best_of_runs_by_content(fires, runs, criterion, length)
-    foremost = np.lexsort((fires.run, -scores[1], -scores[0]))[:n_top]
-    windows = windows_of_runs(fires, runs, fires.run[foremost], length)
-    keys: tuple[NDArray[Any], ...]
-    if criterion == "density":
-        keys = (windows.start, -windows.mean, -windows.density)
-    elif criterion == "mean":
-        keys = (windows.start, -windows.density, -windows.mean)
-    else:
-        keys = (windows.start, -windows.density, off_centre(fires, runs, windows), -windows.max)
-    ordered = windows.take(np.lexsort(keys))
-    return ordered.take(_without_overlap(ordered, n_top))
+    rows = np.asarray(features, dtype=np.int64)
+    for feature in rows[(rows < 0) | (rows >= index.d_sae)]:
+        index.of(int(feature))  # which says that there is none
+    entries = np.stack([index.offsets[rows], index.offsets[rows + 1]], axis=1)
+    chosen = np.zeros((len(rows), len(CRITERIA), n_top, 6), dtype=np.int64)
+    scores = np.zeros((len(rows), len(CRITERIA), n_top, 3))
+    count = np.zeros((len(rows), len(CRITERIA)), dtype=np.int64)
+    context_starts = np.arange(index.n_contexts + 1) * index.context_length
+    if n_top:
+        fault, row = search(
+            _readonly(index.token),
+            _readonly(index.value),
+            entries,
+            runs.start,
+            runs.length,
+            np.searchsorted(runs.start, context_starts),
+            index.context_length,
+            length,
+            n_top,
+            chosen,
+            scores,
+            count,
+        )
+        if fault != FINE:
+            _refuse(fault, index.of(int(rows[row]))[0], runs)
+    return BestWindows(count, *np.moveaxis(chosen, -1, 0), *np.moveaxis(scores, -1, 0))
 
 
-def _best_of_runs_by_content(
-    fires: Firing, runs: Runs, criterion: Criterion, length: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return criterion and tie-break (mean and density, or density and mean) of each run's foremost window.
-
-    No window holds more than what lies within its length of its own first activation, and some window of the run
-    holds all of that; so the stretches that begin with an activation decide.
-    """
-    n_entries = fires.stop - fires.first
-    tokens = np.repeat(np.minimum(runs.length[fires.run], length), n_entries)
-    first = np.arange(len(fires.token))
-    stop = np.minimum(np.searchsorted(fires.token, fires.token + tokens), np.repeat(fires.stop, n_entries))
-    mean, density = fires.mean(first, stop, tokens), (stop - first) / tokens
-    scores, ties = (mean, density) if criterion == "mean" else (density, mean)
-    best = _largest_of_runs(scores, fires)
-    return best, _largest_of_runs(np.where(scores == np.repeat(best, n_entries), ties, 0.0), fires)
+def _refuse(fault: int, token: NDArray[np.integer], runs: Runs) -> None:
+    """Raise what a fault of a feature's activations calls for."""
+    if fault in _FAULTS:
+        raise ValueError(_FAULTS[fault])
+    run = np.searchsorted(runs.start, token.astype(np.int64), side="right") - 1
+    stop = np.append(runs.start + runs.length, 0)  # the last for tokens before any run, whose run is -1
+    raise KindredError(
+        f"there are activations at {int((token >= stop[run]).sum())} special positions (BOS, EOS or padding) of this "
+        "corpus; make the activations and features anew from it"
+    )
 
 
-def _best_of_runs_by_max(
-    fires: Firing, runs: Runs, length: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the peak of each run and the density of the densest window that is centred on such a peak."""
-    n_entries = fires.stop - fires.first
-    value = fires.value.astype(np.float64)
-    peak = _largest_of_runs(value, fires)
-    tokens = np.minimum(runs.length[fires.run], length)
-    last_start = runs.start[fires.run] + runs.length[fires.run] - tokens
-    at_peak = value == np.repeat(peak, n_entries)
-    member = np.repeat(np.arange(len(fires.run)), n_entries)[at_peak]
-    centred = fires.token[at_peak] - tokens[member] // 2
-    start = np.clip(centred, runs.start[fires.run][member], last_start[member])
-    held = np.searchsorted(fires.token, start + tokens[member]) - np.searchsorted(fires.token, start)
-    density = np.zeros(len(value))
-    density[at_peak] = held / tokens[member]
-    return peak, _largest_of_runs(density, fires)
-
-
-def _largest_of_runs(values: NDArray[np.float64], fires: Firing) -> NDArray[np.float64]:
-    """Return the largest of the entries' values in each run."""
-    if not len(values):
-        return np.zeros(0)
-    largest: NDArray[np.float64] = np.maximum.reduceat(values, fires.first)
-    return largest
-
-
-def _without_overlap(ordered: Windows, n_top: int) -> NDArray[np.intp]:
-    """Choose windows in their order, leaving out those that overlap a chosen one."""
-    chosen: list[int] = []
-    free = np.ones(len(ordered), dtype=np.bool_)
-    stop = ordered.start + ordered.length
-    while len(chosen) < n_top and free.any():
-        best = int(np.argmax(free))
-        chosen.append(best)
-        free &= (stop <= ordered.start[best]) | (ordered.start >= stop[best])
-    return np.array(chosen, dtype=np.intp)
+def _readonly(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a plain view that cannot be written to, so that one compiled form serves for mapped and other arrays."""
+    view: NDArray[Any] = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -13,10 +13,8 @@ from kindred.artefacts.features import FeatureIndex
 from kindred.artefacts.windows import CRITERIA, ActExample, FeatureWindows, Windows
 from kindred.corpus.packing import PackedContexts
 from kindred.errors import KindredError
-from kindred.windows.runs import Runs, find_runs
-from kindred.windows.scores import Firing, firing
-from kindred.windows.scores import Windows as ScoredWindows
-from kindred.windows.selection import best_windows
+from kindred.windows.runs import find_runs
+from kindred.windows.selection import BestWindows, best_windows
 
 Decode = Callable[[Sequence[int], int, int], list[str]]
 
@@ -50,65 +48,58 @@ def top_windows(
             f"the feature index is of {index.n_contexts} contexts of {index.context_length} tokens, the corpus of "
             f"{contexts.tokens.shape[0]} of {contexts.tokens.shape[1]}; make the features anew from this corpus"
         )
-    runs = find_runs(contexts)
+    chosen = sorted(set(features))
+    best = best_windows(index, chosen, find_runs(contexts), length=length, n_top=n_top)
     tokens = contexts.tokens.ravel()
     by_feature = {}
-    tables = []
-    for feature in sorted(set(features)):
-        fires = firing(*index.of(feature), runs)
-        examples = {}
-        for criterion in CRITERIA:
-            windows = best_windows(fires, runs, criterion, length=length, n_top=n_top)
-            examples[criterion] = _examples(windows, fires, runs, tokens, decode)
-            tables.append(_positions(windows, feature, criterion, index.context_length))
-        by_feature[feature] = FeatureWindows(**examples)
-    return Windows(by_feature, pd.concat(tables, ignore_index=True) if tables else _no_positions())
-
-
-def _examples(
-    windows: ScoredWindows, fires: Firing, runs: Runs, tokens: NDArray[np.int32], decode: Decode
-) -> list[ActExample]:
-    """Return the tokens, texts and activations of windows."""
-    examples = []
-    for row in range(len(windows)):
-        run, start, length = int(windows.run[row]), int(windows.start[row]), int(windows.length[row])
-        run_start = int(runs.start[run])
-        passage = tokens[run_start : run_start + int(runs.length[run])].tolist()
-        entries = slice(windows.first[row], windows.stop[row])
-        acts = np.zeros(length, dtype=np.float32)
-        acts[fires.token[entries] - start] = fires.value[entries]
-        offset = start - run_start
-        examples.append(
-            ActExample(
-                tokens=passage[offset : offset + length],
-                texts=decode(passage, offset, offset + length),
-                acts=acts.tolist(),
-            )
-        )
-    return examples
-
-
-def _positions(windows: ScoredWindows, feature: int, criterion: str, context_length: int) -> pd.DataFrame:
-    """Return one row per window."""
-    return pd.DataFrame(
-        {
-            "feature": np.full(len(windows), feature, dtype=np.int64),
-            "criterion": pd.Series([criterion] * len(windows), dtype="str"),
-            "rank": np.arange(len(windows), dtype=np.int64),
-            "context": windows.start // context_length,
-            "start": windows.start % context_length,
-            "length": windows.length,
-            "mean": windows.mean,
-            "density": windows.density,
-            "max": windows.max,
+    for row, feature in enumerate(chosen):
+        examples = {
+            criterion: [
+                _example(best, (row, column, rank), index, tokens, decode)
+                for rank in range(best.count[row, column])
+            ]
+            for column, criterion in enumerate(CRITERIA)
         }
+        by_feature[feature] = FeatureWindows(**examples)
+    return Windows(by_feature, _positions(best, np.array(chosen, dtype=np.int64), index.context_length))
+
+
+def _example(
+    best: BestWindows,
+    window: tuple[int, int, int],
+    index: FeatureIndex,
+    tokens: NDArray[np.int32],
+    decode: Decode,
+) -> ActExample:
+    """Return the tokens, texts and activations of a window."""
+    start, length, run_start = int(best.start[window]), int(best.length[window]), int(best.run_start[window])
+    passage = tokens[run_start : int(best.run_stop[window])].tolist()
+    entries = slice(int(best.first[window]), int(best.stop[window]))
+    acts = np.zeros(length, dtype=np.float32)
+    acts[index.token[entries].astype(np.int64) - start] = index.value[entries]
+    offset = start - run_start
+    return ActExample(
+        tokens=passage[offset : offset + length],
+        texts=decode(passage, offset, offset + length),
+        acts=acts.tolist(),
     )
 
 
-def _no_positions() -> pd.DataFrame:
-    """Return the table of no windows, of the same columns and types."""
-    nothing = np.zeros(0, dtype=np.int64)
-    scores = np.zeros(0)
-    return _positions(
-        ScoredWindows(nothing, nothing, nothing, nothing, nothing, scores, scores, scores), 0, "", 1
+def _positions(best: BestWindows, features: NDArray[np.int64], context_length: int) -> pd.DataFrame:
+    """Return one row per window."""
+    n_top = best.start.shape[2]
+    row, criterion, rank = np.nonzero(np.arange(n_top) < best.count[..., np.newaxis])
+    found = (row, criterion, rank)
+    return pd.DataFrame(
+        {
+            "feature": features[row],
+            "criterion": pd.Series([CRITERIA[column] for column in criterion], dtype="str"),
+            "rank": rank.astype(np.int64),
+            "context": best.start[found] // context_length,
+            "start": best.start[found] % context_length,
+            "length": best.length[found],
+            "mean": best.mean[found],
+            "density": best.density[found],
+            "max": best.max[found],
+        }
     )

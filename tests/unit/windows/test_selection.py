@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kindred.artefacts.features import FeatureIndex
+from kindred.errors import KindredError
 from kindred.windows.runs import Runs
-from kindred.windows.scores import firing
 from kindred.windows.selection import best_windows
 
 CRITERIA = ("mean", "density", "max")
@@ -46,14 +47,45 @@ def brute_force(activations, runs, criterion, length, n_top):
     return chosen
 
 
-def fast(activations, runs, criterion, length, n_top):
-    token = np.array(sorted(activations), dtype=np.int64)
-    value = np.array([activations[t] for t in sorted(activations)], dtype=np.float32)
+def index_of(features, n_tokens, context_length):
+    """Return the index of features, each a dictionary of activations by token."""
+    counts = [len(activations) for activations in features]
+    token = [token for activations in features for token in sorted(activations)]
+    value = [activations[token] for activations in features for token in sorted(activations)]
+    n_contexts = -(-n_tokens // context_length)
+    return FeatureIndex(
+        len(features),
+        n_contexts,
+        context_length,
+        n_tokens,
+        np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
+        np.array(token, dtype=np.uint32),
+        np.array(value, dtype=np.float32),
+    )
+
+
+def fast_of_all(features, runs, length, n_top, context_length=None):
+    n_tokens = max(start + n_tokens for start, n_tokens in runs)
+    index = index_of(features, n_tokens, context_length or n_tokens)
     arrays = Runs(*(np.array(column, dtype=np.int64) for column in zip(*runs, strict=True)))
-    fires = firing(token, value, arrays)
-    windows = best_windows(fires, arrays, criterion, length=length, n_top=n_top)
-    columns = (windows.start, windows.length, windows.mean, windows.density, windows.max)
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    best = best_windows(index, range(len(features)), arrays, length=length, n_top=n_top)
+    columns = (best.start, best.length, best.mean, best.density, best.max)
+    return [
+        {
+            criterion: list(
+                zip(
+                    *(array[row, number, : best.count[row, number]].tolist() for array in columns),
+                    strict=True,
+                )
+            )
+            for number, criterion in enumerate(CRITERIA)
+        }
+        for row in range(len(features))
+    ]
+
+
+def fast(activations, runs, criterion, length, n_top):
+    return fast_of_all([activations], runs, length, n_top)[0][criterion]
 
 
 TIED = st.sampled_from([1.0, 2.0])
@@ -120,3 +152,98 @@ def test_a_peak_beside_a_chosen_window_is_moved_aside_not_lost():
 def test_a_silent_feature_has_no_windows():
     for criterion in CRITERIA:
         assert fast({}, [(0, 50)], criterion, 10, 5) == []
+
+
+@st.composite
+def packed_corpora(draw):
+    """Contexts of one length, cut into runs, and several features on them."""
+    context_length, n_contexts = draw(st.integers(1, 14)), draw(st.integers(1, 8))
+    runs = []
+    for context in range(n_contexts):
+        position = 0
+        while position < context_length:
+            gap, n_tokens = draw(st.tuples(st.integers(0, 2), st.integers(1, 14)))
+            start, stop = position + gap, min(position + gap + n_tokens, context_length)
+            if start < stop:
+                runs.append((context * context_length + start, stop - start))
+            position = start + n_tokens
+    inside = [token for first, n_tokens in runs for token in range(first, first + n_tokens)]
+    values = draw(st.sampled_from([TIED, ANY, st.one_of(TIED, ANY)]))
+    one = st.dictionaries(st.sampled_from(inside), values) if inside else st.just({})
+    return runs, context_length, draw(st.lists(one, min_size=1, max_size=4))
+
+
+@settings(max_examples=200, deadline=None)
+@given(packed_corpora(), st.integers(1, 7), st.integers(0, 5))
+def test_many_features_over_many_contexts_are_as_each_alone(corpus, length, n_top):
+    runs, context_length, features = corpus
+    if not runs:
+        return
+    found = fast_of_all(features, runs, length, n_top, context_length)
+    for activations, by_criterion in zip(features, found, strict=True):
+        for criterion in CRITERIA:
+            assert by_criterion[criterion] == brute_force(activations, runs, criterion, length, n_top)
+
+
+@pytest.mark.parametrize("frequency", [0.002, 0.03, 0.3, 1.0])
+@pytest.mark.parametrize("values", ["tied", "continuous", "wide"])
+def test_seldom_and_frequent_features_of_a_long_corpus_are_as_by_brute_force(frequency, values):
+    generator = np.random.default_rng(0)
+    runs = [
+        run
+        for start in range(0, 4800, 64)
+        for cut in [int(generator.integers(1, 63))]
+        for run in [(start + 1, cut), (start + 1 + cut, 63 - cut)]
+        if run[1]
+    ]
+    inside = np.concatenate([np.arange(start, start + n_tokens) for start, n_tokens in runs])
+    token = inside[generator.random(len(inside)) < frequency]
+    value = {
+        "tied": generator.integers(1, 4, size=len(token)).astype(float),
+        "continuous": generator.exponential(size=len(token)) + 1e-6,
+        "wide": 2.0 ** generator.uniform(-100, 100, size=len(token)),
+    }[values].astype(np.float32)
+    activations = dict(zip(token.tolist(), value.tolist(), strict=True))
+    found = fast_of_all([activations], runs, 20, 6, 64)[0]
+    for criterion in CRITERIA:
+        assert found[criterion] == brute_force(activations, runs, criterion, 20, 6)
+
+
+RUNS = [(1, 3), (6, 2)]
+
+
+def test_what_is_found_says_where_it_lies():
+    best = best_windows(
+        index_of([{1: 1.0, 3: 2.0, 7: 4.0}], 8, 8), [0], Runs(*np.array(RUNS).T), length=2, n_top=2
+    )
+    assert best.start[0, 2].tolist() == [6, 2]
+    assert (best.run_start[0, 2].tolist(), best.run_stop[0, 2].tolist()) == ([6, 1], [8, 4])
+    assert (best.first[0, 2].tolist(), best.stop[0, 2].tolist()) == ([2, 1], [3, 2])
+
+
+@pytest.mark.parametrize("token", [0, 4, 5, 8])
+def test_activations_outside_every_run_are_refused(token):
+    with pytest.raises(KindredError, match="at 1 special positions"):
+        fast({2: 1.0, token: 1.0}, RUNS, "max", 2, 1)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
+def test_only_positive_finite_activations_are_accepted(value):
+    with pytest.raises(ValueError, match="positive"):
+        fast({1: 1.0, 2: value}, RUNS, "max", 2, 1)
+
+
+@pytest.mark.parametrize("tokens", [[2, 2], [7, 2], [3, 1]])
+def test_tokens_must_ascend(tokens):
+    index = index_of([{1: 1.0, 2: 1.0}], 8, 8)
+    wrong = FeatureIndex(
+        1, 1, 8, 8, index.offsets, np.array(tokens, dtype=np.uint32), np.ones(2, dtype=np.float32)
+    )
+    with pytest.raises(ValueError, match="ascend"):
+        best_windows(wrong, [0], Runs(*np.array(RUNS).T), length=2, n_top=1)
+
+
+@pytest.mark.parametrize("feature", [-1, 1])
+def test_a_feature_that_is_not_there_is_named(feature):
+    with pytest.raises(KindredError, match=f"no feature {feature}"):
+        best_windows(index_of([{1: 1.0}], 8, 8), [feature], Runs(*np.array(RUNS).T), length=2, n_top=1)
