@@ -46,6 +46,8 @@ class Row:
         rounds: Of how many.
         target: Least `speed` that is asked for; None if none is.
         note: What a reader of the row has to know.
+        amount: How much of `unit` was worked through in those seconds, for rates; None if that says nothing.
+        unit: Such as `tokens`, `bytes`, `multiplications`.
     """
 
     step: str
@@ -57,6 +59,8 @@ class Row:
     rounds: int
     target: float | None
     note: str = ""
+    amount: float | None = None
+    unit: str = ""
 
     @property
     def speed(self) -> float:
