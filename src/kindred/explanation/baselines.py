@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
 
 from kindred.explanation.generation import Decoding, generate
 from kindred.explanation.injection import injected
+from kindred.explanation.row_cache import RowCache
 from kindred.models.hooks import final_norm, unembedding
 from kindred.models.loading import LoadedModel
 from kindred.models.tokenizer import special_tokens
@@ -20,6 +20,7 @@ N_LENS_TOKENS = 10
 
 def steered_continuations(
     loaded: LoadedModel,
+    cache: RowCache,
     vectors: Tensor,
     boundary: int,
     decoding: Decoding,
@@ -29,6 +30,7 @@ def steered_continuations(
 
     Args:
         loaded: The model.
+        cache: With room for these rows and their tokens; what it holds is lost.
         vectors: What is added, float32 [row, d_model].
         boundary: Where: 0 is the embedding's output, b the output of block b - 1.
         decoding: Length, temperature and ends.
@@ -40,7 +42,7 @@ def steered_continuations(
     model, tokenizer = loaded.model, loaded.tokenizer
     word = tokenizer(CONTINUATION_PROMPT, add_special_tokens=False)["input_ids"]
     prompt = torch.tensor([special_tokens(tokenizer).bos, *word], device=model.device)
-    cache = DynamicCache(config=model.config)
+    cache.begin(len(vectors))
     with torch.no_grad(), injected(model, boundary, vectors, None, replaces=False):
         output = model(
             prompt.expand(len(vectors), -1), past_key_values=cache, use_cache=True, logits_to_keep=1

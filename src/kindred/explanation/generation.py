@@ -1,6 +1,6 @@
 """Batched generation from a filled cache: greedy, or sampled with one stream of random numbers for each row.
 
-A row's draws do not depend on which rows share its batch; rows that have finished leave the batch.
+A row's draws do not depend on which rows share its batch. Rows that have ended leave the batch together.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +14,9 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from kindred.models.loading import LoadedModel
+
+# Of the rows in a batch, when they leave it: to leave is to copy the keys and values of all that stay.
+_ENDED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def generate(
     decoding: Decoding,
     *,
     uniforms: NDArray[np.float64] | None = None,
-    steer: Callable[[Tensor], AbstractContextManager[None]] | None = None,
+    steer: Callable[[list[int]], AbstractContextManager[None]] | None = None,
 ) -> list[str]:
     """Continue each row of a cache and return the texts, stripped and without what ended them.
 
@@ -64,22 +67,27 @@ def generate(
         logits: Of the first new token, [row, vocabulary].
         decoding: Length, temperature and ends.
         uniforms: Random numbers of each row, [row, max_new_tokens]; needed for sampling alone.
-        steer: Makes the context of each later forward pass from the indices of the rows still running.
+        steer: Makes the context of each later forward pass from the indices of the rows in the batch.
     """
-    generated: list[list[int]] = [[] for _ in range(len(logits))]
-    rows = torch.arange(len(logits), device=logits.device)
+    n_rows = len(logits)
+    generated: list[list[int]] = [[] for _ in range(n_rows)]
+    rows = list(range(n_rows))  # those in the batch, of which some may have ended
+    ended = [False] * n_rows
     is_end = _EndDetector(tokenizer, decoding)
     for step in range(decoding.max_new_tokens):
-        draws = None if uniforms is None else torch.from_numpy(uniforms[rows.cpu().numpy(), step])
+        draws = None if uniforms is None else torch.from_numpy(uniforms[rows, step])
         chosen = _choose(logits, decoding.temperature, draws)
-        for row, token in zip(rows.tolist(), chosen.tolist(), strict=True):
-            generated[row].append(token)
-        running = torch.tensor([not is_end(token) for token in chosen.tolist()], device=rows.device)
-        if step + 1 == decoding.max_new_tokens or not running.any():
+        for row, token in zip(rows, chosen.tolist(), strict=True):
+            if not ended[row]:
+                generated[row].append(token)
+                ended[row] = is_end(token)
+        running = [index for index, row in enumerate(rows) if not ended[row]]
+        if step + 1 == decoding.max_new_tokens or not running:
             break
-        if not running.all():
-            cache.reorder_cache(running.nonzero()[:, 0])
-            rows, chosen = rows[running], chosen[running]
+        if len(running) <= (1 - _ENDED_SHARE) * len(rows):
+            kept = torch.tensor(running, device=logits.device)
+            cache.reorder_cache(kept)
+            rows, chosen = [rows[index] for index in running], chosen[kept]
         with torch.no_grad(), steer(rows) if steer else nullcontext():
             output = model(chosen[:, None], past_key_values=cache, use_cache=True, logits_to_keep=1)
         logits = output.logits[:, -1].float()
@@ -105,12 +113,20 @@ class _EndDetector:
 def _choose(logits: Tensor, temperature: float | None, draws: Tensor | None) -> Tensor:
     """Return each row's likeliest token, or the one whose share of the cumulative sum holds the draw."""
     if temperature is None:
-        return logits.argmax(-1)
+        return _likeliest(logits)
     if draws is None:
         raise ValueError("sampling needs random numbers; pass uniforms")
     cumulative = torch.softmax(logits.double() / temperature, dim=-1).cumsum(-1)
     target = draws.to(cumulative.device)[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+
+
+def _likeliest(logits: Tensor) -> Tensor:
+    """Return the index of each row's maximum, the first of equal ones."""
+    if logits.device.type == "cpu":
+        # Many times as fast as torch's argmax there, which takes as long as a layer of a small model.
+        return torch.from_numpy(logits.numpy().argmax(-1))
+    return logits.argmax(-1)
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, tokens: list[int], decoding: Decoding) -> str:

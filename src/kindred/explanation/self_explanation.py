@@ -1,9 +1,11 @@
 """Explanations of features in the model's own words (Kharlapenko et al. 2024; SelfIE; Patchscopes)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kindred.artefacts.explanation import Explanations
@@ -13,7 +15,8 @@ from kindred.explanation.composite import best_scales, composite, is_self_explai
 from kindred.explanation.injection import Steering, unit_directions
 from kindred.explanation.neutral import NeutralResidual, neutral_residuals, steering_boundary
 from kindred.explanation.prompt_pass import SteeredPrompt
-from kindred.explanation.sweep import scale_grid, sweep
+from kindred.explanation.row_cache import RowCache
+from kindred.explanation.sweep import Curves, scale_grid, sweep
 from kindred.explanation.template import PlaceholderPrompt, build_prompt
 from kindred.explanation.texts import Speaker
 from kindred.models.hooks import HookPoint
@@ -68,37 +71,77 @@ def explain(
         _NEUTRAL_CONTEXTS_PER_PASS,
     )
     units = unit_directions(directions, features).to(loaded.model.device)
+    cache = _row_cache(loaded, len(features), len(prompt.token_ids), params)
     steering = _steering(neutral[params.inject_layer], params)
-    steered = SteeredPrompt(loaded.model, prompt, steering, probe_layer)
-    n_features = len(features)
-    advance = _counter(progress, 2 + n_features * (params.n_scales + params.n_explanations))
+    steered = SteeredPrompt(loaded.model, prompt, steering, probe_layer, cache)
+    advance = _counter(progress, 2 + len(features) * (params.n_scales + params.n_explanations))
+    choice = _choose_scales(steered, units, params, advance)
+    speaker = Speaker(loaded, cache, params, seed, np.asarray(features, dtype=np.int64), units, advance)
+    texts = [
+        speaker.self_explanations(steered, choice.scales, choice.chosen),
+        speaker.unsteered(steered),
+        speaker.continuations(boundary, neutral[boundary].mean_norm),
+        speaker.lens(),
+    ]
+    return _record(features, choice, texts, params, _settings(params, prompt, hook_point, neutral, seed))
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """The curves over the grid and the scales that they choose.
+
+    Attributes:
+        scales: The grid, float32 [scale].
+        curves: Both curves.
+        composites: By which scales are chosen, float32 [feature, scale].
+        chosen: Indices into the grid, best first, int64 [feature, rank].
+    """
+
+    scales: NDArray[np.float32]
+    curves: Curves
+    composites: NDArray[np.float32]
+    chosen: NDArray[np.int64]
+
+
+def _choose_scales(
+    steered: SteeredPrompt, units: Tensor, params: ExplanationParams, advance: Callable[[int], None]
+) -> _Choice:
     scales = scale_grid(params.n_scales, params.max_scale)
     curves = sweep(
         steered, units, scales, metric=params.metric, batch_size=params.batch_size, advance=advance
     )
     composites = composite(curves.self_similarity, curves.entropy, params.alpha)
-    chosen = best_scales(composites, params.n_explanations)
-    speaker = Speaker(loaded, params, seed, np.asarray(features, dtype=np.int64), units, advance)
-    texts = pd.concat(
-        [
-            speaker.self_explanations(steered, scales, chosen),
-            speaker.unsteered(steered),
-            speaker.continuations(boundary, neutral[boundary].mean_norm),
-            speaker.lens(),
-        ],
-        ignore_index=True,
-    )
+    return _Choice(scales, curves, composites, best_scales(composites, params.n_explanations))
+
+
+def _record(
+    features: Sequence[int],
+    choice: _Choice,
+    texts: Sequence[pd.DataFrame],
+    params: ExplanationParams,
+    settings: dict[str, object],
+) -> Explanations:
+    similarity = choice.curves.self_similarity
     return Explanations(
         features=np.asarray(features, dtype=np.int64),
-        scales=scales,
-        self_similarity=curves.self_similarity,
-        entropy=curves.entropy,
-        composite=composites,
-        best_scale=scales[chosen[:, 0]],
-        self_explainable=is_self_explainable(curves.self_similarity, params.failure_threshold),
-        texts=texts,
-        settings=_settings(params, prompt, hook_point, neutral, seed),
+        scales=choice.scales,
+        self_similarity=similarity,
+        entropy=choice.curves.entropy,
+        composite=choice.composites,
+        best_scale=choice.scales[choice.chosen[:, 0]],
+        self_explainable=is_self_explainable(similarity, params.failure_threshold),
+        texts=pd.concat(texts, ignore_index=True),
+        settings=settings,
     )
+
+
+def _row_cache(
+    loaded: LoadedModel, n_features: int, n_prompt_tokens: int, params: ExplanationParams
+) -> RowCache:
+    """Make the one cache of all passes; the prompt of the continuations is shorter than any other."""
+    # The base row of the sweep is one more, in a batch of its own.
+    n_rows = max(1, min(params.batch_size, n_features * (params.n_scales - 1)))
+    return RowCache(loaded.model.config, n_rows, n_prompt_tokens + params.max_new_tokens)
 
 
 def _steering(neutral: NeutralResidual, params: ExplanationParams) -> Steering:

@@ -12,6 +12,7 @@ from kindred.artefacts.explanation import METHODS, TEXT_COLUMNS
 from kindred.explanation.baselines import CONTINUATION_SCALE, logit_lens, steered_continuations
 from kindred.explanation.generation import Decoding, end_of_text_ids, generate, uniform_draws
 from kindred.explanation.prompt_pass import SteeredPrompt, row_batches
+from kindred.explanation.row_cache import RowCache
 from kindred.explanation.template import CLOSING_QUOTE
 from kindred.models.loading import LoadedModel
 from kindred.params import ExplanationParams
@@ -23,6 +24,7 @@ class Speaker:
     def __init__(
         self,
         loaded: LoadedModel,
+        cache: RowCache,
         params: ExplanationParams,
         seed: int,
         features: NDArray[np.int64],
@@ -30,6 +32,7 @@ class Speaker:
         advance: Callable[[int], None],
     ) -> None:
         self._loaded = loaded
+        self._cache = cache
         self._params = params
         self._seed = seed
         self._features = features
@@ -60,7 +63,9 @@ class Speaker:
         decoding = self._decoding(stop_text=None)
         for batch in row_batches(len(vectors), self._params.batch_size):
             uniforms = self._uniforms([("continuation", feature, 0) for feature in self._features[batch]])
-            texts += steered_continuations(self._loaded, vectors[batch], boundary, decoding, uniforms)
+            texts += steered_continuations(
+                self._loaded, self._cache, vectors[batch], boundary, decoding, uniforms
+            )
             self._advance(batch.stop - batch.start)
         return self._one_each("continuation", CONTINUATION_SCALE, texts)
 
