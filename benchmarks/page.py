@@ -1,0 +1,35 @@
+"""Put the table of results.json into docs/performance.md: `python benchmarks/page.py`."""
+
+import json
+
+from measure import Row
+from run import COLUMNS, FOLDER, cells, table_line
+
+PAGE = FOLDER.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- from benchmarks/results.json by benchmarks/page.py -->", "<!-- end -->"
+
+
+def with_table(page: str, document: dict) -> str:
+    """Return the page with its table made anew."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    fields = {name for name in Row.__dataclass_fields__}
+    rows = [Row(**{name: value for name, value in row.items() if name in fields}) for row in document["rows"]]
+    lines = [
+        f"{document['device']}; {document['threads']} threads on both sides; torch {document['torch']}.",
+        "",
+        table_line(COLUMNS),
+        table_line(["---"] * len(COLUMNS)),
+        *(table_line(cells(row)) for row in rows),
+    ]
+    return f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}"
+
+
+def main() -> None:
+    """Rewrite the page."""
+    document = json.loads((FOLDER / "results.json").read_text(encoding="utf-8"))
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), document), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
