@@ -4,23 +4,19 @@ docs/methods.md, section 1; special positions are masked out after SAELens #333 
 dominates every list of top activations.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kindred.artefacts.activations import ActivationShard, SparseActivations, feature_dtype
+from kindred.artefacts.activations import TokenBatch
 from kindred.errors import KindredError
 from kindred.models.hooks import HookPoint, run_to_hook_points
 from kindred.models.loading import LoadedModel
-from kindred.saes.interface import Sae
-
-# Tokens whose pre-activations exist at once: 2 MB of float32 at 2,048 features (fits the cache, and was the fastest
-# measured), 134 MB at 131,072; fewer would read a wide encoder too often.
-CHUNK_ROWS = 256
+from kindred.saes.interface import Sae, SparseRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,24 +44,6 @@ class _Batch:
         return cut
 
 
-@dataclass(frozen=True, eq=False)
-class _Collected:
-    """Sparse activations of one SAE so far, one array per batch."""
-
-    counts: list[NDArray[np.int64]] = field(default_factory=list)
-    features: list[NDArray[np.unsignedinteger]] = field(default_factory=list)
-    values: list[NDArray[np.float32]] = field(default_factory=list)
-
-    def compressed(self, d_sae: int) -> SparseActivations:
-        """Return all batches as one compressed matrix."""
-        counts = np.concatenate([np.zeros(0, dtype=np.int64), *self.counts])
-        indptr = np.zeros(len(counts) + 1, dtype=np.int64)
-        np.cumsum(counts, out=indptr[1:])
-        features = np.concatenate([np.zeros(0, dtype=feature_dtype(d_sae)), *self.features])
-        values = np.concatenate([np.zeros(0, dtype=np.float32), *self.values])
-        return SparseActivations(indptr, features, values)
-
-
 @torch.no_grad()
 def encode_contexts(
     model: LoadedModel,
@@ -75,43 +53,39 @@ def encode_contexts(
     *,
     batch_size: int,
     first_context: int = 0,
-    progress: Callable[[int], None] | None = None,
-) -> ActivationShard:
+) -> Iterator[dict[str, TokenBatch]]:
     """Encode contexts with all SAEs, keeping the non-zero activations of tokens that are not special.
 
     Batches are runs of ``batch_size`` contexts in order, so the result does not depend on the number of cores.
-    The special positions at the end of a context are its padding: no token attends to them.
+    The special positions at the end of a context are its padding: no token attends to them. Memory is that of one
+    batch; a GPU computes the next one while the caller deals with the last.
 
     Args:
         model: The model that the SAEs were trained on.
         saes: SAEs of different names, on any hook points of the model.
-        tokens: [context, position] token ids of this shard.
+        tokens: [context, position] token ids of this shard; may be memory-mapped.
         is_special: [context, position], True at BOS, EOS and padding (padding on the right).
         batch_size: Contexts per forward pass.
         first_context: Index within the corpus of the first context.
-        progress: Called after each batch with its number of contexts.
+
+    Yields:
+        For each batch, what each SAE does on its tokens.
 
     Raises:
         KindredError: If an SAE does not fit the model, or an activation is not a positive finite number.
     """
     _check_inputs(model, saes, tokens, is_special)
     hook_points = list(dict.fromkeys(sae.hook_point for sae in saes))
-    collected = {sae.name: _Collected() for sae in saes}
+    encoded = None
     for start in range(0, len(tokens), batch_size):
         stop = start + batch_size
         batch = _compose(tokens[start:stop], is_special[start:stop], first_context + start)
         inputs = _sae_inputs(model, batch, hook_points)
-        for sae in saes:
-            _encode_batch(sae, inputs[sae.hook_point], batch, collected[sae.name])
-        if progress is not None:
-            progress(batch.n_contexts)
-    return ActivationShard(
-        first_context=first_context,
-        n_contexts=len(tokens),
-        context_length=tokens.shape[1],
-        d_sae={sae.name: sae.d_sae for sae in saes},
-        saes={sae.name: collected[sae.name].compressed(sae.d_sae) for sae in saes},
-    )
+        if encoded is not None:
+            yield encoded
+        encoded = {sae.name: _encode_batch(sae, inputs[sae.hook_point], batch) for sae in saes}
+    if encoded is not None:
+        yield encoded
 
 
 def _check_inputs(
@@ -170,30 +144,35 @@ def _sae_inputs(
     return {hook_point: gathered[id(tensor)] for hook_point, tensor in hidden.items()}
 
 
-def _encode_batch(sae: Sae, inputs: Tensor, batch: _Batch, collected: _Collected) -> None:
-    """Append the activations of one SAE on one batch; inputs are [row, d_model]."""
-    _check(torch.isfinite(inputs.sum(dim=-1)), batch.kept, batch, sae, "the model's output is not finite")
-    dtype = feature_dtype(sae.d_sae)
+def _encode_batch(sae: Sae, inputs: Tensor, batch: _Batch) -> TokenBatch:
+    """The activations of one SAE on one batch; inputs are [row, d_model]."""
+    finite = torch.isfinite(inputs.sum(dim=-1))
+    if not bool(finite.all()):
+        _refuse(finite.cpu().numpy(), batch.kept, batch, sae, "the model's output is not finite")
+    count, feature, value = _fetch(sae.encode_sparse(inputs))
+    good = np.isfinite(value) & (value > 0)
+    if not good.all():
+        flat = np.repeat(batch.kept, count)
+        _refuse(good, flat, batch, sae, "an activation is not positive and finite")
     counts = np.zeros(batch.n_contexts * batch.context_length, dtype=np.int64)
-    for start in range(0, len(inputs), CHUNK_ROWS):
-        entries = sae.encode_sparse(inputs[start : start + CHUNK_ROWS])
-        flat = batch.kept[start : start + CHUNK_ROWS][entries.row.cpu().numpy()]
-        value = entries.value
-        _check(
-            torch.isfinite(value) & (value > 0), flat, batch, sae, "an activation is not positive and finite"
-        )
-        counts += np.bincount(flat, minlength=len(counts))
-        collected.features.append(entries.feature.cpu().numpy().astype(dtype))
-        collected.values.append(value.to(torch.float32).cpu().numpy())
-    collected.counts.append(counts)
+    counts[batch.kept] = count
+    return TokenBatch(counts, feature, value)
 
 
-def _check(good: Tensor, flat: NDArray[np.int64], batch: _Batch, sae: Sae, problem: str) -> None:
+def _fetch(rows: SparseRows) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Count, feature and value as arrays; from a GPU in one transfer."""
+    if rows.value.device.type == "cpu":
+        return rows.counts.numpy(), rows.feature.numpy(), rows.value.numpy()
+    packed = (
+        torch.cat([rows.counts.to(torch.int32), rows.feature, rows.value.view(torch.int32)]).cpu().numpy()
+    )
+    count, feature, value = np.split(packed, [len(rows.counts), len(rows.counts) + len(rows.feature)])
+    return count.astype(np.int64), feature, value.view(np.float32)
+
+
+def _refuse(good: NDArray[np.bool_], flat: NDArray[np.int64], batch: _Batch, sae: Sae, problem: str) -> None:
     """Raise for the first entry that is not good; ``flat`` says where in the batch each one lies."""
-    if bool(good.all()):
-        return
-    first = int(torch.nonzero(~good)[0])
-    context, position = divmod(int(flat[first]), batch.context_length)
+    context, position = divmod(int(flat[np.flatnonzero(~good)[0]]), batch.context_length)
     raise KindredError(
         f"SAE {sae.name}: {problem} at context {batch.first_context + context}, position {position}; "
         "check the weights of the model and of the SAE, or set model.dtype to float32"

@@ -1,13 +1,16 @@
 """Sparse activations of all SAEs over one shard of the contexts, as CSR arrays (one row per token)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kindred.artefacts.growing import GrowingArray
 from kindred.errors import KindredError
 
 KIND = "activations"
@@ -72,6 +75,83 @@ def feature_dtype(d_sae: int) -> type[np.uint16] | type[np.uint32]:
     return np.uint16 if d_sae <= 1 << 16 else np.uint32
 
 
+class TokenBatch(NamedTuple):
+    """What one SAE does on the tokens of a run of contexts.
+
+    Attributes:
+        counts: int64 [n_tokens], entries of each token; 0 at the special ones.
+        feature: Integers [nnz], ascending within a token.
+        value: float32 [nnz], all positive and finite.
+    """
+
+    counts: NDArray[np.int64]
+    feature: NDArray[np.integer[Any]]
+    value: NDArray[np.float32]
+
+
+@contextmanager
+def writing_shard(
+    directory: Path, first_context: int, n_contexts: int, context_length: int, d_sae: Mapping[str, int]
+) -> Iterator[Callable[[Mapping[str, TokenBatch]], None]]:
+    """Write a shard into an empty directory batch by batch; memory is that of one batch.
+
+    The files are those of `save`.
+
+    Args:
+        directory: The empty directory.
+        first_context: As in `ActivationShard`.
+        n_contexts: Of all batches together.
+        context_length: As in `ActivationShard`.
+        d_sae: Features of each SAE, by name.
+
+    Yields:
+        The function that appends a batch: of each SAE the activations on the tokens that come next.
+    """
+    with ExitStack() as files:
+        rows = {name: _GrowingRows(directory / name, features, files) for name, features in d_sae.items()}
+
+        def append(batch: Mapping[str, TokenBatch]) -> None:
+            for name, activations in batch.items():
+                rows[name].append(activations)
+
+        yield append
+        for of_sae in rows.values():
+            of_sae.finish()
+    shard = {
+        "first_context": first_context,
+        "n_contexts": n_contexts,
+        "context_length": context_length,
+        "d_sae": dict(d_sae),
+    }
+    (directory / _SHARD_FILE).write_text(json.dumps(shard, indent=1, sort_keys=True) + "\n")
+
+
+class _GrowingRows:
+    """The three files of one SAE."""
+
+    def __init__(self, directory: Path, d_sae: int, files: ExitStack) -> None:
+        directory.mkdir()
+        dtypes = (np.int64, feature_dtype(d_sae), np.float32)
+        self._arrays = tuple(
+            GrowingArray(files.enter_context((directory / f"{array}.npy").open("wb")), np.dtype(dtype))
+            for array, dtype in zip(_ARRAYS, dtypes, strict=True)
+        )
+        self._n_entries = 0
+        self._arrays[0].append(np.zeros(1, np.int64))
+
+    def append(self, batch: TokenBatch) -> None:
+        indptr, feature, value = self._arrays
+        ends = np.cumsum(batch.counts, dtype=np.int64)
+        indptr.append(ends + self._n_entries)
+        feature.append(batch.feature)
+        value.append(batch.value)
+        self._n_entries += len(batch.value)
+
+    def finish(self) -> None:
+        for array in self._arrays:
+            array.finish()
+
+
 def save(value: ActivationShard, directory: Path) -> None:
     """Write a shard into an empty directory.
 
@@ -81,17 +161,16 @@ def save(value: ActivationShard, directory: Path) -> None:
         {sae}/feature.npy: The features that fire, uint16 or uint32 [nnz].
         {sae}/value.npy: Their activations, float32 [nnz].
     """
-    for name, activations in value.saes.items():
-        (directory / name).mkdir()
-        for array in _ARRAYS:
-            np.save(directory / name / f"{array}.npy", getattr(activations, array), allow_pickle=False)
-    shard = {
-        "first_context": value.first_context,
-        "n_contexts": value.n_contexts,
-        "context_length": value.context_length,
-        "d_sae": {name: value.d_sae[name] for name in value.saes},
-    }
-    (directory / _SHARD_FILE).write_text(json.dumps(shard, indent=1, sort_keys=True) + "\n")
+    d_sae = {name: value.d_sae[name] for name in value.saes}
+    with writing_shard(
+        directory, value.first_context, value.n_contexts, value.context_length, d_sae
+    ) as append:
+        append(
+            {
+                name: TokenBatch(np.diff(activations.indptr), activations.feature, activations.value)
+                for name, activations in value.saes.items()
+            }
+        )
 
 
 def load(directory: Path) -> ActivationShard:

@@ -8,17 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from kindred.models.hooks import HookPoint
 from kindred.saes.interface import Sae, SaeMetadata, SparseRows
+from kindred.saes.selection import count_above, fill_above, largest, n_classes
 
 
 class StandardSae(Sae):
     """ReLU of a linear encoder."""
 
     architecture = "standard"
+
+    def _encode_rows(self, x: Tensor, scratch: Tensor) -> SparseRows:
+        if x.device.type != "cpu":
+            return super()._encode_rows(x, scratch)
+        return self._above(self._encoder_input(x), torch.zeros(self.d_sae), scratch)
+
+    def _above(self, encoder_input: Tensor, floor: Tensor, scratch: Tensor) -> SparseRows:
+        """The pre-activations above their feature's floor [d_sae]; NaN is kept, for the caller to refuse."""
+        pre = torch.mm(encoder_input, self.W_enc, out=scratch).numpy()
+        bias = self.weights["b_enc"].contiguous().numpy()
+        count = np.empty(len(pre), np.int64)
+        count_above(pre, bias, floor.numpy(), count)
+        n_above = int(count.sum())
+        feature, value = np.empty(n_above, np.int32), np.empty(n_above, np.float32)
+        fill_above(pre, bias, floor.numpy(), feature, value)
+        return SparseRows(torch.from_numpy(count), torch.from_numpy(feature), torch.from_numpy(value))
 
     def _activate(self, encoder_input: Tensor) -> Tensor:
         return torch.relu(encoder_input @ self.W_enc + self.weights["b_enc"])
@@ -36,10 +54,15 @@ class GatedSae(Sae):
         return gate * magnitude
 
 
-class JumpReluSae(Sae):
+class JumpReluSae(StandardSae):
     """ReLU that is zero up to a threshold of each feature; also the inference form of SAELens's BatchTopK."""
 
     architecture = "jumprelu"
+
+    def _encode_rows(self, x: Tensor, scratch: Tensor) -> SparseRows:
+        if x.device.type != "cpu":
+            return super()._encode_rows(x, scratch)
+        return self._above(self._encoder_input(x), self.weights["threshold"].relu(), scratch)
 
     def _activate(self, encoder_input: Tensor) -> Tensor:
         pre = encoder_input @ self.W_enc + self.weights["b_enc"]
@@ -78,13 +101,32 @@ class TopKSae(Sae):
         if rescale_acts_by_decoder_norm:
             self.weights["decoder_norm"] = self.W_dec.norm(dim=-1)
 
-    def encode_sparse(self, x: Tensor) -> SparseRows:
-        """As in `Sae`; the k candidates of each row are sorted, and no dense activations are made."""
-        value, feature = self._top(self._encoder_input(x))
+    def _encode_rows(self, x: Tensor, scratch: Tensor) -> SparseRows:
+        encoder_input = self._encoder_input(x)
+        if x.device.type == "cpu":
+            found = self._largest(encoder_input, scratch)
+            if found is not None:
+                return found
+        value, feature = self._top(encoder_input)
         feature, order = feature.sort(dim=-1)
         value = value.gather(-1, order)
-        row, slot = (value != 0).nonzero(as_tuple=True)  # NaN is kept, for the caller to refuse
-        return SparseRows(row, feature[row, slot], value[row, slot])
+        kept = value != 0  # NaN is kept, for the caller to refuse
+        return SparseRows(kept.sum(dim=-1), feature[kept].to(torch.int32), value[kept])
+
+    def _largest(self, encoder_input: Tensor, scratch: Tensor) -> SparseRows | None:
+        """What `_top` would choose, several times as fast; None where it has to choose among equal values."""
+        pre, bias = torch.mm(encoder_input, self.W_enc, out=scratch), self.weights["b_enc"].contiguous()
+        if "decoder_norm" in self.weights:
+            pre.add_(bias).mul_(self.weights["decoder_norm"])
+            bias = torch.zeros_like(bias)
+        count = np.empty(len(pre), np.int64)
+        feature, value = np.empty(len(pre) * self.k, np.int32), np.empty(len(pre) * self.k, np.float32)
+        classes = n_classes(self.d_sae, self.k)
+        n_kept = largest(pre.numpy(), bias.numpy(), self.k, classes, count, feature, value)
+        if n_kept < 0:
+            return None
+        kept = (torch.from_numpy(array[:n_kept]) for array in (feature, value))
+        return SparseRows(torch.from_numpy(count), *kept)
 
     def _activate(self, encoder_input: Tensor) -> Tensor:
         value, feature = self._top(encoder_input)
@@ -110,6 +152,9 @@ class GroupMaxSae(TopKSae):
     """The largest pre-activation of each of k equal groups of features (sparsify's `groupmax`)."""
 
     architecture = "groupmax"
+
+    def _largest(self, encoder_input: Tensor, scratch: Tensor) -> SparseRows | None:
+        return None
 
     def _top(self, encoder_input: Tensor) -> tuple[Tensor, Tensor]:
         pre = self._pre_activations(encoder_input)

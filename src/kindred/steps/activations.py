@@ -16,18 +16,26 @@ def work(job: Job) -> None:
     rows = shard_contexts(contexts.n_contexts, job.params.activations.n_shards, int(job.identity))
     model = open_model(job.params)
     saes = open_saes(job.params, model)
-    with torch.inference_mode():
-        shard = encode_contexts(
-            model,
-            saes,
-            contexts.tokens[rows.start : rows.stop],
-            contexts.is_special[rows.start : rows.stop],
-            batch_size=job.params.activations.batch_size,
-            first_context=rows.start,
-            progress=job.counter(len(rows)),
-        )
-    with job.write() as directory:
-        artefact.save(shard, directory)
+    context_length = contexts.tokens.shape[1]
+    d_sae = {sae.name: sae.d_sae for sae in saes}
+    batch_size = job.params.activations.batch_size
+    batches = encode_contexts(
+        model,
+        saes,
+        contexts.tokens[rows.start : rows.stop],
+        contexts.is_special[rows.start : rows.stop],
+        batch_size=batch_size,
+        first_context=rows.start,
+    )
+    advance = job.counter(-(-len(rows) // batch_size))
+    with (
+        torch.inference_mode(),
+        job.write() as directory,
+        artefact.writing_shard(directory, rows.start, len(rows), context_length, d_sae) as append,
+    ):
+        for batch in batches:
+            append(batch)
+            advance(1)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,11 @@ def assert_parity(reference, sae, tolerance=1e-6):
     torch.testing.assert_close(sae.decode(acts, x), out, rtol=tolerance, atol=10 * tolerance)
     torch.testing.assert_close(sae.W_enc, reference.W_enc.float(), rtol=0, atol=0)
     torch.testing.assert_close(sae.W_dec, reference.W_dec.float(), rtol=0, atol=0)
-    row, feature, value = sae.encode_sparse(x.reshape(-1, D_MODEL))
-    torch.testing.assert_close(acts.reshape(-1, D_SAE)[row, feature], value, rtol=tolerance, atol=tolerance)
-    assert len(row) == int((acts > 0).sum())
+    rows = sae.encode_sparse(x.reshape(-1, D_MODEL))
+    torch.testing.assert_close(
+        acts.reshape(-1, D_SAE)[rows.row, rows.feature.long()], rows.value, rtol=tolerance, atol=tolerance
+    )
+    assert len(rows.value) == int((acts > 0).sum())
 
 
 @pytest.mark.parametrize("apply_b_dec_to_input", [True, False])

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
@@ -7,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from kindred.activations import encoding
 from kindred.activations.encoding import encode_contexts
+from kindred.artefacts import activations as artefact
 from kindred.artefacts.activations import ActivationShard
 from kindred.errors import KindredError
 from kindred.models.hooks import HookPoint
 from kindred.models.loading import LoadedModel
+from kindred.saes import interface
 from kindred.saes.architectures import StandardSae, TopKSae
 from kindred.saes.interface import Sae, SaeMetadata
 
@@ -74,6 +78,27 @@ def _contexts(n_contexts: int = 7) -> tuple[NDArray[np.int32], NDArray[np.bool_]
     return tokens, is_special
 
 
+def _encode(
+    model: LoadedModel,
+    saes: Sequence[Sae],
+    tokens: NDArray[np.int32],
+    is_special: NDArray[np.bool_],
+    *,
+    batch_size: int,
+    first_context: int = 0,
+) -> ActivationShard:
+    """What the step writes to the disk and the next one reads."""
+    d_sae = {sae.name: sae.d_sae for sae in saes}
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        with artefact.writing_shard(directory, first_context, *tokens.shape, d_sae) as append:
+            for batch in encode_contexts(
+                model, saes, tokens, is_special, batch_size=batch_size, first_context=first_context
+            ):
+                append(batch)
+        return artefact.load(directory)
+
+
 def _dense(shard: ActivationShard, sae: str) -> NDArray[np.float32]:
     """[context, position, d_sae]."""
     activations = shard.saes[sae]
@@ -85,7 +110,7 @@ def _dense(shard: ActivationShard, sae: str) -> NDArray[np.float32]:
 
 def test_a_shard_holds_what_each_sae_makes_of_the_hidden_states(model: LoadedModel, saes: list[Sae]) -> None:
     tokens, is_special = _contexts()
-    shard = encode_contexts(model, saes, tokens, is_special, batch_size=3)
+    shard = _encode(model, saes, tokens, is_special, batch_size=3)
     for sae, layer in zip(saes, (1, 1, 2), strict=True):
         dense = _dense(shard, sae.name)
         for context in range(len(tokens)):
@@ -104,10 +129,10 @@ def test_special_positions_have_empty_rows_and_padding_is_not_attended(
     model: LoadedModel, saes: list[Sae]
 ) -> None:
     tokens, is_special = _contexts()
-    shard = encode_contexts(model, saes, tokens, is_special, batch_size=4)
+    shard = _encode(model, saes, tokens, is_special, batch_size=4)
     other_padding = np.where(is_special, (tokens + 7) % VOCABULARY, tokens)
     other_padding[:, 0] = BOS
-    other = encode_contexts(model, saes, other_padding, is_special, batch_size=4)
+    other = _encode(model, saes, other_padding, is_special, batch_size=4)
     for name, activations in shard.saes.items():
         assert not np.diff(activations.indptr)[is_special.reshape(-1)].any()
         np.testing.assert_array_equal(activations.value, other.saes[name].value)
@@ -115,7 +140,7 @@ def test_special_positions_have_empty_rows_and_padding_is_not_attended(
 
 
 def test_rows_are_sorted_positive_and_typed(model: LoadedModel, saes: list[Sae]) -> None:
-    shard = encode_contexts(model, saes, *_contexts(), batch_size=4)
+    shard = _encode(model, saes, *_contexts(), batch_size=4)
     for activations in shard.saes.values():
         assert (activations.value > 0).all()
         assert activations.value.dtype == np.float32
@@ -127,16 +152,16 @@ def test_rows_are_sorted_positive_and_typed(model: LoadedModel, saes: list[Sae])
 def test_wide_saes_have_32_bit_features(model: LoadedModel) -> None:
     wide = _standard("wide", HookPoint("resid_pre", 0), 4, d_sae=(1 << 16) + 1)
     tokens, is_special = _contexts(2)
-    shard = encode_contexts(model, [wide], tokens, is_special, batch_size=2)
+    shard = _encode(model, [wide], tokens, is_special, batch_size=2)
     assert shard.saes["wide"].feature.dtype == np.uint32
     assert int(shard.saes["wide"].feature.max()) > 60_000
 
 
 def test_shards_equal_one_shard_where_batches_agree(model: LoadedModel, saes: list[Sae]) -> None:
     tokens, is_special = _contexts()
-    whole = encode_contexts(model, saes, tokens, is_special, batch_size=2)
+    whole = _encode(model, saes, tokens, is_special, batch_size=2)
     parts = [
-        encode_contexts(model, saes, tokens[rows], is_special[rows], batch_size=2, first_context=rows.start)
+        _encode(model, saes, tokens[rows], is_special[rows], batch_size=2, first_context=rows.start)
         for rows in (slice(0, 4), slice(4, 7))
     ]
     assert [(part.first_context, part.n_contexts) for part in parts] == [(0, 4), (4, 3)]
@@ -149,17 +174,11 @@ def test_rows_are_encoded_in_bounded_chunks(
     model: LoadedModel, saes: list[Sae], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contexts = _contexts()
-    whole = encode_contexts(model, saes, *contexts, batch_size=4)
-    monkeypatch.setattr(encoding, "CHUNK_ROWS", 3)
-    chunked = encode_contexts(model, saes, *contexts, batch_size=4)
+    whole = _encode(model, saes, *contexts, batch_size=4)
+    monkeypatch.setattr(interface, "CHUNK_ROWS", 3)
+    chunked = _encode(model, saes, *contexts, batch_size=4)
     for name in whole.saes:
         np.testing.assert_allclose(_dense(chunked, name), _dense(whole, name), rtol=1e-4, atol=1e-5)
-
-
-def test_progress_counts_contexts(model: LoadedModel, saes: list[Sae]) -> None:
-    done: list[int] = []
-    encode_contexts(model, saes, *_contexts(), batch_size=3, progress=done.append)
-    assert done == [3, 3, 1]
 
 
 @pytest.mark.parametrize("n_contexts", [0, 3])
@@ -167,7 +186,7 @@ def test_nothing_but_special_positions_gives_empty_rows(
     model: LoadedModel, saes: list[Sae], n_contexts: int
 ) -> None:
     tokens = np.zeros((n_contexts, LENGTH), dtype=np.int32)
-    shard = encode_contexts(model, saes, tokens, tokens == BOS, batch_size=2)
+    shard = _encode(model, saes, tokens, tokens == BOS, batch_size=2)
     assert all(len(activations.value) == 0 for activations in shard.saes.values())
     assert all(len(activations.indptr) == n_contexts * LENGTH + 1 for activations in shard.saes.values())
 
@@ -183,7 +202,7 @@ def test_a_model_that_gives_nan_is_refused_with_the_place(model: LoadedModel) ->
     sae = _topk("spoiled", HookPoint("resid_pre", 0), 1)
     try:
         with pytest.raises(KindredError, match=r"SAE spoiled: the model's output .* context 105, position 1"):
-            encode_contexts(model, [sae], tokens, is_special, batch_size=2, first_context=100)
+            _encode(model, [sae], tokens, is_special, batch_size=2, first_context=100)
     finally:
         embedding[9] = before
 
@@ -195,14 +214,14 @@ def test_infinite_activations_are_refused_with_the_place(model: LoadedModel) -> 
     is_special[0] = True
     is_special[1, :4] = [True, True, True, False]
     with pytest.raises(KindredError, match=r"SAE large: an activation .* context 1, position 3"):
-        encode_contexts(model, [sae], tokens, is_special, batch_size=2)
+        _encode(model, [sae], tokens, is_special, batch_size=2)
 
 
 def test_nan_in_an_sae_is_refused(model: LoadedModel) -> None:
     sae = _topk("broken", HookPoint("resid_post", 0), 1)
     sae.weights["W_enc"][0, 0] = float("nan")
     with pytest.raises(KindredError, match="SAE broken: its W_enc holds NaN"):
-        encode_contexts(model, [sae], *_contexts(), batch_size=2)
+        _encode(model, [sae], *_contexts(), batch_size=2)
 
 
 class _NegativeSae(Sae):
@@ -217,15 +236,15 @@ def test_negative_activations_are_refused(model: LoadedModel) -> None:
     metadata = SaeMetadata(source="test", hook_name=str(point))
     sae = _NegativeSae("linear", point, _weights(1), metadata, apply_b_dec_to_input=False)
     with pytest.raises(KindredError, match="SAE linear: an activation is not positive"):
-        encode_contexts(model, [sae], *_contexts(), batch_size=2)
+        _encode(model, [sae], *_contexts(), batch_size=2)
 
 
 def test_what_cannot_belong_together_is_refused(model: LoadedModel, saes: list[Sae]) -> None:
     tokens, is_special = _contexts()
     with pytest.raises(KindredError, match="tokens have shape"):
-        encode_contexts(model, saes, tokens, is_special[:-1], batch_size=2)
+        _encode(model, saes, tokens, is_special[:-1], batch_size=2)
     with pytest.raises(KindredError, match="share a name: topk, topk"):
-        encode_contexts(model, [saes[0], saes[0]], tokens, is_special, batch_size=2)
+        _encode(model, [saes[0], saes[0]], tokens, is_special, batch_size=2)
     narrow = LoadedModel(model.model, model.tokenizer, 3, D_MODEL + 1)
     with pytest.raises(KindredError, match="SAE topk reads 16 dimensions, the model has 17"):
-        encode_contexts(narrow, saes, tokens, is_special, batch_size=2)
+        _encode(narrow, saes, tokens, is_special, batch_size=2)

@@ -46,8 +46,9 @@ def test_sparse_rows_are_the_dense_activations(architecture, seed, n, round_to):
     x = torch.randn(n, D_MODEL, generator=torch.Generator().manual_seed(seed + 1))
     if round_to is not None:
         x = x.round()
-    row, feature, value = sae.encode_sparse(x)
-    assert row.dtype == feature.dtype == torch.int64
+    rows = sae.encode_sparse(x)
+    row, feature, value = rows.row, rows.feature.long(), rows.value
+    assert (rows.counts.dtype, rows.feature.dtype) == (torch.int64, torch.int32)
     assert value.dtype == torch.float32
     dense = torch.zeros(n, D_SAE)
     dense[row, feature] = value
