@@ -13,7 +13,7 @@ def with_table(page: str, document: dict) -> str:
     """Return the page with its table made anew."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    fields = {name for name in Row.__dataclass_fields__}
+    fields = set(Row.__dataclass_fields__)
     rows = [Row(**{name: value for name, value in row.items() if name in fields}) for row in document["rows"]]
     lines = [
         f"{document['device']}; {document['threads']} threads on both sides; torch {document['torch']}.",

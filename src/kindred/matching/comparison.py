@@ -114,7 +114,7 @@ class Comparison:
         """
         wide = self._widened(row_threshold), self._widened(column_threshold)
         for rows, columns, tile in self._tiles():
-            row, column = _positions_above(tile, wide[0][rows], wide[1][columns])
+            row, column = positions_above(tile, wide[0][rows], wide[1][columns])
             found = self._with_similarity(rows[row], column + columns.start)
             exceeds = (found.similarity > row_threshold[found.row]) | (
                 found.similarity > column_threshold[found.column]
@@ -219,12 +219,20 @@ def _rounded(rows: NDArray[np.float64], dtype: torch.dtype, device: str) -> tupl
     return rounded.to(device), farthest * (1 + 1e-9)
 
 
-def _positions_above(
+def positions_above(
     tile: Tensor, row_threshold: NDArray[np.float32], column_threshold: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the places in a tile that exceed the threshold of their row or of their column."""
-    if tile.device.type == "cpu":
-        return _scanned(tile, row_threshold, column_threshold)
+    """Return the places in a tile that exceed the threshold of their row or of their column, by row.
+
+    Compiled loops on the CPU, in as many threads as torch has; a mask on other devices.
+    """
+    return (scanned if tile.device.type == "cpu" else masked)(tile, row_threshold, column_threshold)
+
+
+def masked(
+    tile: Tensor, row_threshold: NDArray[np.float32], column_threshold: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the places on the tile's own device, by a mask of the tile's size."""
     of_row, of_column = (
         torch.from_numpy(values).to(tile.device) for values in (row_threshold, column_threshold)
     )
@@ -232,10 +240,10 @@ def _positions_above(
     return row.cpu().numpy(), column.cpu().numpy()
 
 
-def _scanned(
+def scanned(
     tile: Tensor, row_threshold: NDArray[np.float32], column_threshold: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """As ``_positions_above``, by compiled loops in as many threads as torch has."""
+    """Find the places by compiled loops; of a bfloat16 tile also some whose threshold is nearer than its rounding."""
     values: NDArray[Any] = tile.numpy() if tile.dtype == torch.float32 else tile.view(torch.int16).numpy()
     least: list[NDArray[Any]] = [row_threshold, column_threshold]
     if tile.dtype == torch.bfloat16:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kindred.matching import comparison
-from kindred.matching.comparison import Comparison, Pairs, products
+from kindred.matching.comparison import Comparison, Pairs, masked, products, scanned
 from kindred.matching.similarity import unit_rows
 
 
@@ -77,3 +77,17 @@ def test_transposing_exchanges_the_sides():
     turned = Comparison(rows, columns).transposed()
     assert turned.shape == (4, 5)
     np.testing.assert_allclose(turned.exact(np.array([3]), np.array([1])), columns[3] @ rows[1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_gpu_s_mask_and_the_compiled_scan_find_the_same_places(dtype):
+    generator = torch.Generator().manual_seed(0)
+    tile = (torch.rand(60, 90, generator=generator) - 0.5).to(dtype)
+    of_row, of_column = (
+        # Numbers that bfloat16 holds, so that nothing lies between a threshold and its rounding.
+        torch.rand(n, generator=generator).to(torch.bfloat16).float().numpy()
+        for n in (60, 90)
+    )
+    for one, other in zip(scanned(tile, of_row, of_column), masked(tile, of_row, of_column), strict=True):
+        assert len(one) > 100
+        np.testing.assert_array_equal(one, other)
