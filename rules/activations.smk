@@ -20,6 +20,7 @@ rule activations:
         snapshot=SNAPSHOT,
     shell:
         "python -m kindred.steps.activations --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb}"
         " --out cache/activations/{wildcards.shard} --tokens cache/tokens"
 
 
@@ -44,5 +45,6 @@ rule features:
         activations=lambda wildcards, input: folders(input.activations),
     shell:
         "python -m kindred.steps.features --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb}"
         " --out cache/features/{wildcards.sae} --tokens cache/tokens"
         " --activations {params.activations}"

@@ -18,7 +18,8 @@ rule corpus:
     params:
         snapshot=SNAPSHOT,
     shell:
-        "python -m kindred.steps.corpus --params {params.snapshot} --log {log} --out cache/corpus"
+        "python -m kindred.steps.corpus --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --out cache/corpus"
 
 
 rule tokens:
@@ -39,5 +40,6 @@ rule tokens:
     params:
         snapshot=SNAPSHOT,
     shell:
-        "python -m kindred.steps.tokens --params {params.snapshot} --log {log} --out cache/tokens"
+        "python -m kindred.steps.tokens --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --out cache/tokens"
         " --corpus cache/corpus"

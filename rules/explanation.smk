@@ -22,6 +22,7 @@ rule explanation:
         matching=lambda wildcards, input: folders(input.matching),
     shell:
         "python -m kindred.steps.explanation --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb}"
         " --out cache/explanation/{wildcards.sae} --tokens cache/tokens"
         " --matching {params.matching}"
 
@@ -48,6 +49,7 @@ rule scoring:
         snapshot=SNAPSHOT,
     shell:
         "python -m kindred.steps.scoring --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb}"
         " --out cache/scoring/{wildcards.sae} --tokens cache/tokens"
         " --features cache/features/{wildcards.sae} --windows cache/windows/{wildcards.sae}"
         " --explanation cache/explanation/{wildcards.sae}"
@@ -88,6 +90,7 @@ rule case_study:
         scoring=lambda wildcards, input: folders(input.scoring),
     shell:
         "python -m kindred.steps.case_study --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb}"
         " --out cache/case_study/{wildcards.pair} --matching cache/matching/{wildcards.pair}"
         " --features {params.features} --windows {params.windows}"
         " --explanation {params.explanation} --scoring {params.scoring}"

@@ -23,6 +23,7 @@ rule matching:
         features=lambda wildcards, input: folders(input.features),
     shell:
         "python -m kindred.steps.matching --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb}"
         " --out cache/matching/{wildcards.pair} --features {params.features}"
 
 
@@ -48,5 +49,6 @@ rule windows:
         matching=lambda wildcards, input: folders(input.matching),
     shell:
         "python -m kindred.steps.windows --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb}"
         " --out cache/windows/{wildcards.sae} --tokens cache/tokens"
         " --features cache/features/{wildcards.sae} --matching {params.matching}"

@@ -37,7 +37,8 @@ rule tables:
         snapshot=SNAPSHOT,
         findings=FINDINGS_ARGUMENTS,
     shell:
-        "python -m kindred.steps.tables --params {params.snapshot} --log {log} --out {output}"
+        "python -m kindred.steps.tables --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --out {output}"
         " {params.findings}"
 
 
@@ -60,7 +61,8 @@ rule figures:
         snapshot=SNAPSHOT,
         findings=FINDINGS_ARGUMENTS,
     shell:
-        "python -m kindred.steps.figures --params {params.snapshot} --log {log} --out {output}"
+        "python -m kindred.steps.figures --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --out {output}"
         " {params.findings}"
 
 
@@ -83,5 +85,6 @@ rule report:
         snapshot=SNAPSHOT,
         findings=FINDINGS_ARGUMENTS,
     shell:
-        "python -m kindred.steps.report --params {params.snapshot} --log {log} --out {output}"
+        "python -m kindred.steps.report --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --out {output}"
         " {params.findings}"

@@ -17,6 +17,7 @@ HARNESS = (
     "kindred.file_hashes",
     "kindred.fingerprints",
     "kindred.lineage",
+    "kindred.memory",
     "kindred.params",
     "kindred.pipeline",
     "kindred.provenance",

@@ -1,6 +1,7 @@
 """What every step's command shares: arguments, checked inputs, progress, log, and one clear error."""
 
 import argparse
+import json
 import logging
 import resource
 import shlex
@@ -20,6 +21,8 @@ import threadpoolctl
 from kindred.artefacts.writing import writing
 from kindred.errors import KindredError
 from kindred.lineage import Lineage
+from kindred.memory import steps as memory
+from kindred.memory.estimate import refuse_excess
 from kindred.params import Params
 from kindred.provenance import write_sidecars
 from kindred.workflow import hold_work
@@ -78,6 +81,22 @@ class Job:
         """Write beside each table in the folder where it comes from."""
         write_sidecars(directory, self.out, [Path(name) for name in self._inputs], self.params)
 
+    def check_memory(self, stated_mb: int | None) -> None:
+        """Refuse to start if the job would need more memory than is stated; None skips that.
+
+        Raises:
+            KindredError: Naming what it needs, what is stated, and the parameter to lower.
+        """
+        try:
+            estimate = memory.estimate(self._step.name, memory.Job(self.params, self.identity, self.paths))
+        except (OSError, ValueError, LookupError) as error:
+            # An input that is not there or not whole: to read it gives the error that says so.
+            logging.debug("memory is not estimated: %s", error)
+            return
+        logging.debug("memory: %s", json.dumps(estimate.as_json()))
+        if stated_mb is not None:
+            refuse_excess(estimate, self._step.name, stated_mb)
+
     def progress(self, done: int, total: int) -> None:
         """Tell how far the job is and how long it will still take (at most every few seconds)."""
         now = time.monotonic()
@@ -112,6 +131,7 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
     parser.add_argument("--params", type=Path, required=True, help="the validated parameters (JSON)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the artefact to make")
     parser.add_argument("--log", type=Path, required=True, help="log file")
+    parser.add_argument("--memory", type=int, help="megabytes the job may use; without it none is refused")
     for argument in inputs:
         parser.add_argument(f"--{argument}", type=Path, nargs="+", required=True, help="input folder(s)")
     arguments = parser.parse_args()
@@ -124,6 +144,7 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         hold_work()
         params = Params.model_validate_json(arguments.params.read_bytes())
         job = Job(params, arguments.out, {argument: getattr(arguments, argument) for argument in inputs})
+        job.check_memory(arguments.memory)
         with threadpoolctl.threadpool_limits(params.model.threads):
             _limit_torch_threads(params.model.threads)
             _silence_bars()
