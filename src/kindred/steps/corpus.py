@@ -5,7 +5,6 @@ from pathlib import Path
 
 from kindred.artefacts import corpus as artefact
 from kindred.corpus.document import Document
-from kindred.corpus.hf_dataset import read_hf_dataset
 from kindred.corpus.pydocs import DEFAULT_PACKAGES, read_package
 from kindred.corpus.text_files import read_text_files
 from kindred.errors import KindredError
@@ -35,6 +34,8 @@ def collect(params: CorpusParams, job: Job) -> Iterator[Document]:
     if params.source == "text_files":
         yield from read_text_files(Path(params.path))
         return
+    from kindred.corpus.hf_dataset import read_hf_dataset  # noqa: PLC0415  (datasets take a second to import)
+
     yield from read_hf_dataset(
         params.path, split=params.split, text_column=params.text_column, label_column=params.label_column
     )
