@@ -15,6 +15,8 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from kindred.models.loading import LoadedModel
 
+Steer = Callable[[list[int]], AbstractContextManager[None]]
+
 # Of the rows in a batch, when they leave it: to leave is to copy the keys and values of all that stay.
 _ENDED_SHARE = 0.25
 
@@ -56,7 +58,7 @@ def generate(
     decoding: Decoding,
     *,
     uniforms: NDArray[np.float64] | None = None,
-    steer: Callable[[list[int]], AbstractContextManager[None]] | None = None,
+    steer: Steer | None = None,
 ) -> list[str]:
     """Continue each row of a cache and return the texts, stripped and without what ended them.
 
@@ -69,29 +71,42 @@ def generate(
         uniforms: Random numbers of each row, [row, max_new_tokens]; needed for sampling alone.
         steer: Makes the context of each later forward pass from the indices of the rows in the batch.
     """
-    n_rows = len(logits)
-    generated: list[list[int]] = [[] for _ in range(n_rows)]
-    rows = list(range(n_rows))  # those in the batch, of which some may have ended
-    ended = [False] * n_rows
+    generated = generate_tokens(model, tokenizer, cache, logits, decoding, uniforms=uniforms, steer=steer)
+    return [_text(tokenizer, tokens, decoding) for tokens in generated]
+
+
+def generate_tokens(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    cache: DynamicCache,
+    logits: Tensor,
+    decoding: Decoding,
+    *,
+    uniforms: NDArray[np.float64] | None = None,
+    steer: Steer | None = None,
+) -> list[list[int]]:
+    """Return what `generate` makes texts of: the new token ids of each row, up to the one that ended it."""
+    generated: list[list[int]] = [[] for _ in range(len(logits))]
+    rows = list(range(len(logits)))  # those in the batch, of which some may have ended
+    running = rows
     is_end = _EndDetector(tokenizer, decoding)
     for step in range(decoding.max_new_tokens):
         draws = None if uniforms is None else torch.from_numpy(uniforms[rows, step])
         chosen = _choose(logits, decoding.temperature, draws)
-        for row, token in zip(rows, chosen.tolist(), strict=True):
-            if not ended[row]:
-                generated[row].append(token)
-                ended[row] = is_end(token)
-        running = [index for index, row in enumerate(rows) if not ended[row]]
+        tokens = dict(zip(rows, chosen.tolist(), strict=True))
+        for row in running:
+            generated[row].append(tokens[row])
+        running = [row for row in running if not is_end(tokens[row])]
         if step + 1 == decoding.max_new_tokens or not running:
             break
         if len(running) <= (1 - _ENDED_SHARE) * len(rows):
-            kept = torch.tensor(running, device=logits.device)
+            kept = torch.tensor(np.searchsorted(rows, running), device=logits.device)
             cache.reorder_cache(kept)
-            rows, chosen = [rows[index] for index in running], chosen[kept]
+            rows, chosen = running, chosen[kept]
         with torch.no_grad(), steer(rows) if steer else nullcontext():
             output = model(chosen[:, None], past_key_values=cache, use_cache=True, logits_to_keep=1)
         logits = output.logits[:, -1].float()
-    return [_text(tokenizer, tokens, decoding) for tokens in generated]
+    return generated
 
 
 class _EndDetector:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, log_softmax
 
-from kindred.explanation.prompt_pass import PromptPass, SteeredPrompt, row_batches
+from kindred.explanation.prompt_pass import SteeredPrompt, row_batches
 
 Metric = Literal["entropy", "crossent"]
 
@@ -55,12 +55,12 @@ def sweep(
     """
     n_features, n_scales = len(directions), len(scales)
     base = prompt.run(directions.new_zeros(1, directions.shape[1]), directions.new_zeros(1))
-    base_log_probabilities = log_softmax(base.logits, dim=-1)
+    reference = None if metric == "entropy" else log_softmax(base.logits, dim=-1)
     advance(1)
     self_similarity = np.empty((n_features, n_scales), dtype=np.float32)
     entropy = np.empty((n_features, n_scales), dtype=np.float32)
     self_similarity[:, 0] = cosine_similarity(base.residual, directions, dim=-1).cpu().numpy()
-    entropy[:, 0] = _nats(base, base_log_probabilities, metric)
+    entropy[:, 0] = entropy_nats(base.logits, reference).cpu().numpy()
     row_features, row_scales = np.divmod(np.arange(n_features * (n_scales - 1)), n_scales - 1)
     for rows in row_batches(len(row_features), batch_size):
         feature, scale = row_features[rows], row_scales[rows] + 1
@@ -68,13 +68,20 @@ def sweep(
         state = prompt.run(injected, torch.from_numpy(scales[scale]).to(directions.device))
         cosine = cosine_similarity(state.residual, injected, dim=-1)
         self_similarity[feature, scale] = cosine.cpu().numpy()
-        entropy[feature, scale] = _nats(state, base_log_probabilities, metric)
+        entropy[feature, scale] = entropy_nats(state.logits, reference).cpu().numpy()
         advance(len(feature))
     return Curves(self_similarity, entropy)
 
 
-def _nats(state: PromptPass, base_log_probabilities: Tensor, metric: Metric) -> NDArray[np.float32]:
-    log_probabilities = log_softmax(state.logits, dim=-1)
-    reference = log_probabilities if metric == "entropy" else base_log_probabilities
-    nats: NDArray[np.float32] = -(log_probabilities.exp() * reference).sum(-1).cpu().numpy()
+def entropy_nats(logits: Tensor, reference: Tensor | None = None) -> Tensor:
+    """Return the entropy of each row's distribution p in nats, [row].
+
+    Args:
+        logits: [row, vocabulary].
+        reference: Log-probabilities, [row or 1, vocabulary], for the cross-entropy: minus the sum of p times them.
+    """
+    log_probabilities = log_softmax(logits, dim=-1)
+    nats: Tensor = -(log_probabilities.exp() * (log_probabilities if reference is None else reference)).sum(
+        -1
+    )
     return nats

@@ -1,3 +1,5 @@
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from kindred.explanation.generation import Decoding, generate, uniform_draws
+from kindred.explanation.generation import Decoding, generate, generate_tokens, uniform_draws
+from kindred.explanation.row_cache import RowCache
 from kindred.models.tokenizer import train_tokenizer
 
 TOKENIZER: PreTrainedTokenizerFast = train_tokenizer(['the "mean" of a matrix. ' * 9], 280, 64)
@@ -64,6 +67,55 @@ def test_draws_of_a_row_hang_on_its_seed_alone() -> None:
     np.testing.assert_array_equal(uniform_draws(seeds[3:4], 5)[0], draws[3])
     assert draws.min() >= 0
     assert draws.max() < 1
+
+
+@given(st.integers(0, 1000), st.integers(1, 9), st.integers(1, 12), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_a_row_says_the_same_alone_and_among_rows_that_end_earlier_or_later(
+    seed: int, n_rows: int, max_new_tokens: int, allocated: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    ends = frozenset(generator.integers(0, len(TOKENIZER), 40).tolist())
+    decoding = Decoding(max_new_tokens, 1.0, ends, None)
+    prompt = torch.from_numpy(generator.integers(0, len(TOKENIZER), (n_rows, 4)))
+    uniforms = generator.random((n_rows, max_new_tokens))
+
+    def tokens(rows: slice) -> list[list[int]]:
+        cache = DynamicCache(config=MODEL.config)
+        if allocated:
+            cache = RowCache(MODEL.config, n_rows, 4 + max_new_tokens)
+            cache.begin(len(prompt[rows]))
+        with torch.no_grad():
+            logits = MODEL(prompt[rows], past_key_values=cache).logits[:, -1]
+        return generate_tokens(MODEL, TOKENIZER, cache, logits, decoding, uniforms=uniforms[rows])
+
+    together = tokens(slice(None))
+    assert together == [tokens(slice(row, row + 1))[0] for row in range(n_rows)]
+    for row in together:
+        assert not ends.intersection(row[:-1])
+        assert len(row) == max_new_tokens or row[-1] in ends
+
+
+def test_rows_leave_the_batch_when_a_quarter_of_it_has_ended() -> None:
+    # Each row draws one token again and again until its uniform number jumps to that of the end.
+    n_rows, end = 8, len(TOKENIZER) - 1
+    uniforms = np.zeros((n_rows, 6))
+    for row, step in enumerate((0, 1, 2, 2, 5, 5, 5, 5)):
+        uniforms[row, step:] = np.nextafter(1.0, 0.0)
+    cache = RowCache(MODEL.config, n_rows, 8)
+    cache.begin(n_rows)
+    with torch.no_grad():
+        logits = MODEL(torch.zeros(n_rows, 2, dtype=torch.long), past_key_values=cache).logits[:, -1]
+    batches: list[list[int]] = []
+
+    def steer(rows: list[int]) -> AbstractContextManager[None]:
+        batches.append(rows)
+        return nullcontext()
+
+    decoding = Decoding(6, 1.0, frozenset({end}), None)
+    tokens = generate_tokens(MODEL, TOKENIZER, cache, logits, decoding, uniforms=uniforms, steer=steer)
+    assert [len(row) for row in tokens] == [1, 2, 3, 3, 6, 6, 6, 6]
+    assert batches == [list(range(8)), [2, 3, 4, 5, 6, 7], [4, 5, 6, 7], [4, 5, 6, 7], [4, 5, 6, 7]]
 
 
 @pytest.mark.parametrize(

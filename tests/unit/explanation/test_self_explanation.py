@@ -11,14 +11,22 @@ from torch import Tensor
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 from kindred.artefacts.explanation import METHODS, Explanations
@@ -31,7 +39,7 @@ from kindred.params import ExplanationParams
 
 D_MODEL = 16
 FEATURES = [3, 8, 21]
-FAMILIES = ("llama", "gpt2", "gpt_neox", "gemma2")
+FAMILIES = ("llama", "gpt2", "gpt_neox", "gemma2", "gemma3", "mistral", "qwen3", "phi")
 PARAMS = ExplanationParams(
     template="meaning",
     injection="add",
@@ -93,6 +101,19 @@ def loaded(family: str) -> LoadedModel:
         model = GPT2LMHeadModel(config)
     elif family == "gpt_neox":
         model = GPTNeoXForCausalLM(GPTNeoXConfig(**wide, **deep))
+    elif family == "qwen3":
+        model = Qwen3ForCausalLM(Qwen3Config(**wide, **deep, **grouped))
+    elif family == "phi":
+        model = PhiForCausalLM(PhiConfig(**wide, **deep))
+    elif family == "mistral":
+        # A window that the prompt fits into, but not what is generated after it; all layers slide.
+        model = MistralForCausalLM(MistralConfig(**wide, **deep, **grouped, sliding_window=28))
+    elif family == "gemma3":
+        kinds = ["sliding_attention", "sliding_attention", "full_attention"]
+        config = Gemma3TextConfig(
+            **wide, **deep, **grouped, layer_types=kinds, sliding_window=8, query_pre_attn_scalar=8
+        )
+        model = Gemma3ForCausalLM(config)
     else:
         # A window shorter than the prompt, so that the cache of every other layer slides.
         model = Gemma2ForCausalLM(
@@ -327,15 +348,30 @@ def test_continuations_equal_a_loop_without_cache(family: str, site: str) -> Non
         assert row.text == tokenizer().decode(tokens[start:], skip_special_tokens=True).strip()
 
 
+def test_a_model_in_bfloat16_gives_about_the_curves_of_float32() -> None:
+    exact = run("mistral")
+    half = loaded("mistral")
+    half.model.bfloat16()
+    try:
+        rough = run("mistral")
+    finally:
+        loaded.cache_clear()
+    assert rough.self_similarity.dtype == np.float32
+    np.testing.assert_allclose(rough.entropy, exact.entropy, atol=0.2)
+    np.testing.assert_allclose(rough.self_similarity, exact.self_similarity, atol=0.1)
+    assert not np.array_equal(rough.entropy, exact.entropy)
+    assert len(rough.texts) == len(exact.texts)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_logit_lens_is_the_direction_times_the_norm_weight_through_the_unembedding(family: str) -> None:
     model = loaded(family).model
-    norm = {"gpt2": "ln_f", "gpt_neox": "final_layer_norm"}.get(family, "norm")
+    norm = {"gpt2": "ln_f", "gpt_neox": "final_layer_norm", "phi": "final_layernorm"}.get(family, "norm")
     weight = getattr(model.base_model, norm).weight
     torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(3))
-    gain = 1 + weight if family == "gemma2" else weight
+    gain = 1 + weight if family in ("gemma2", "gemma3") else weight
     rows = directions()
-    if family in ("gpt2", "gpt_neox"):
+    if family in ("gpt2", "gpt_neox", "phi"):
         rows = rows - rows.mean(-1, keepdim=True)
     logits = (rows * gain) @ model.get_output_embeddings().weight.T
     logits[:, tokenizer().all_special_ids] = -torch.inf
