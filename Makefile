@@ -22,7 +22,7 @@ tags: $(VENV)/.complete
 gc: tags
 	$(IN_ENVIRONMENT) dvc gc --workspace --all-branches --all-tags --all-experiments
 
-test: $(VENV)/.complete check
+test: $(VENV)/.complete $(VENV)/cluster/.complete check
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 check: $(VENV)/.complete
@@ -41,4 +41,9 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# Snakemake imports every plugin it finds each time it starts, so those for clusters lie apart; their tests name the folder.
+$(VENV)/cluster/.complete: requirements-cluster.lock $(VENV)/.complete
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/cluster --upgrade -r requirements-cluster.lock
 	touch $@
