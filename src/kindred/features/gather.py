@@ -1,10 +1,12 @@
 """Transposition of token-major shards into a feature-major index, out of core, in two passes.
 
-The counting sort of sparse matrix transposition (Gustavson 1978, 'Two fast algorithms for sparse matrices').
+The counting sort of sparse matrix transposition (Gustavson 1978, 'Two fast algorithms for sparse matrices'), by the
+digits of the feature within each block, so that few places are written to at a time.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,16 @@ from numpy.typing import NDArray
 from kindred.artefacts.activations import ActivationShard, SparseActivations
 from kindred.artefacts.features import FeatureIndex, array_file, token_dtype
 from kindred.errors import KindredError
+from kindred.features.transposition import count, deal, place
+from kindred.mapped import readonly, release
 
-# Entries held in memory at once; a row is never divided, so a block may exceed it by one row.
+# Entries held in memory at once (8 bytes each); a row is never divided, so a block may exceed it by one row.
 BLOCK_ENTRIES = 1 << 22
+# Features of a bucket at most, and rows of a block, as powers of two: together they fit into 32 bits.
+BUCKET_BITS = 7
+BLOCK_ROWS = 1 << 24
+# After so many entries the pages written to are given back (8 bytes each, and up to two pages for each feature).
+RELEASE_ENTRIES = 1 << 25
 
 
 def gather(
@@ -46,27 +55,56 @@ def gather(
     d_sae = ordered[0].d_sae[sae]
     n_contexts, context_length = is_special.shape
     offsets = np.zeros(d_sae + 1, dtype=np.int64)
-    for _, features, _ in _all_blocks(ordered, sae, block_entries):
-        offsets[1:] += np.bincount(features, minlength=d_sae)
+    for block in _all_blocks(ordered, sae, block_entries):
+        wrong = count(block.feature, offsets[1:])
+        if wrong >= 0:
+            raise KindredError(
+                f"{sae} has {d_sae} features, but an activation of feature {int(block.feature[wrong])}; "
+                "encode the shards anew"
+            )
+        release(block.feature)
     np.cumsum(offsets, out=offsets)
     n_entries = int(offsets[-1])
     token = _output(directory, "token", n_entries, np.dtype(token_dtype(is_special.size)))
     value = _output(directory, "value", n_entries, np.dtype(np.float32))
-    special = is_special.reshape(-1)
-    cursor = offsets[:-1].copy()
-    for tokens, features, values in _all_blocks(ordered, sae, block_entries):
-        _refuse_special(special, tokens, sae, context_length)
-        order = _stable_order(features)
-        counts = np.bincount(features, minlength=d_sae)
-        # Entry i of the sorted block goes to its feature's cursor plus its rank within the feature.
-        starts = np.cumsum(counts) - counts
-        destination = np.repeat(cursor - starts, counts)
-        destination += np.arange(len(order))
-        token[destination] = tokens[order]
-        value[destination] = values[order]
-        cursor += counts
-    n_tokens = int(np.count_nonzero(~is_special))
+    _scatter(ordered, sae, is_special, block_entries, offsets[:-1].astype(np.uint64), token, value)
+    n_tokens = is_special.size - int(np.count_nonzero(is_special))
     return FeatureIndex(d_sae, n_contexts, context_length, n_tokens, offsets, token, value)
+
+
+def _scatter(
+    shards: Sequence[ActivationShard],
+    sae: str,
+    is_special: NDArray[np.bool_],
+    block_entries: int,
+    cursor: NDArray[np.uint64],
+    token: NDArray[Any],
+    value: NDArray[np.float32],
+) -> None:
+    """Write all activations where they belong; ``cursor`` says where each feature's first does."""
+    bucket_bits = min((len(cursor) - 1).bit_length() // 2, BUCKET_BITS)
+    bucket = np.zeros(((len(cursor) - 1) >> bucket_bits) + 2, dtype=np.uint64)
+    packed = np.zeros(0, dtype=np.uint64)
+    special = is_special.reshape(-1)
+    n_written = 0
+    for block in _all_blocks(shards, sae, block_entries):
+        n_entries = len(block.feature)
+        if n_entries > len(packed):
+            packed = np.empty(max(n_entries, min(block_entries, len(token))), dtype=np.uint64)
+        here = readonly(special[block.first_token : block.first_token + len(block.row_bounds) - 1])
+        bits = readonly(block.value).view(np.uint32)
+        wrong = deal(block.row_bounds, block.feature, bits, here, bucket_bits, bucket, packed)
+        if wrong >= 0:
+            context, position = divmod(block.first_token + wrong, is_special.shape[1])
+            raise KindredError(
+                f"{sae} has an activation at the special position {position} of context {context}; "
+                "the shards were encoded with other tokens: encode them anew"
+            )
+        place(block.first_token, bucket_bits, bucket, packed, cursor, token, value.view(np.uint32))
+        n_written += n_entries
+        for array in (block.feature, block.value, *((token, value) if n_written >= RELEASE_ENTRIES else ())):
+            release(array)
+        n_written %= RELEASE_ENTRIES
 
 
 def _checked(
@@ -101,19 +139,33 @@ def _checked(
     return ordered
 
 
-def _all_blocks(
-    shards: Sequence[ActivationShard], sae: str, block_entries: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.unsignedinteger], NDArray[np.float32]]]:
-    """Yield (flat token, feature, value) of all activations in token order, a bounded number at a time."""
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Some rows of a shard that follow one another.
+
+    Attributes:
+        first_token: Flat token index of the first row.
+        row_bounds: First entry of each row, and one past the last, as in the shard, int64 [row + 1].
+        feature: Of each entry.
+        value: Of each entry, float32.
+    """
+
+    first_token: int
+    row_bounds: NDArray[np.int64]
+    feature: NDArray[np.unsignedinteger]
+    value: NDArray[np.float32]
+
+
+def _all_blocks(shards: Sequence[ActivationShard], sae: str, block_entries: int) -> Iterator[_Block]:
+    """Yield all activations in token order, a bounded number at a time."""
     for shard in shards:
         first_token = shard.first_context * shard.context_length
         activations = shard.saes[sae]
         for first_row, last_row in _row_blocks(activations, block_entries):
-            row_bounds = np.asarray(activations.indptr[first_row : last_row + 1])
-            rows = np.arange(first_token + first_row, first_token + last_row)
+            row_bounds = readonly(activations.indptr[first_row : last_row + 1])
             entries = slice(int(row_bounds[0]), int(row_bounds[-1]))
-            features = np.asarray(activations.feature[entries])
-            yield np.repeat(rows, np.diff(row_bounds)), features, np.asarray(activations.value[entries])
+            feature, value = readonly(activations.feature[entries]), readonly(activations.value[entries])
+            yield _Block(first_token + first_row, row_bounds, feature, value)
 
 
 def _row_blocks(activations: SparseActivations, block_entries: int) -> Iterator[tuple[int, int]]:
@@ -122,18 +174,10 @@ def _row_blocks(activations: SparseActivations, block_entries: int) -> Iterator[
     first = 0
     while first < n_rows:
         limit = int(activations.indptr[first]) + block_entries
-        last = max(first + 1, int(np.searchsorted(activations.indptr, limit, side="right")) - 1)
+        fitting = int(np.searchsorted(activations.indptr, limit, side="right")) - 1
+        last = min(max(first + 1, fitting), first + BLOCK_ROWS)
         yield first, last
         first = last
-
-
-def _stable_order(features: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
-    """Return the stable order by feature in linear time: numpy sorts 16 bits by radix, so 32 take two."""
-    if features.dtype == np.uint16:
-        return np.argsort(features, kind="stable")
-    order = np.argsort(features.astype(np.uint16), kind="stable")
-    high = (features >> 16).astype(np.uint16)
-    return order[np.argsort(high[order], kind="stable")]
 
 
 def _output(directory: Path | None, name: str, n_entries: int, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -146,16 +190,3 @@ def _output(directory: Path | None, name: str, n_entries: int, dtype: np.dtype[A
     with path.open("rb+") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
-
-
-def _refuse_special(
-    special: NDArray[np.bool_], tokens: NDArray[np.int64], sae: str, context_length: int
-) -> None:
-    """Raise if any activation lies at a special position."""
-    wrong = special[tokens]
-    if wrong.any():
-        context, position = divmod(int(tokens[np.argmax(wrong)]), context_length)
-        raise KindredError(
-            f"{sae} has an activation at the special position {position} of context {context}; "
-            "the shards were encoded with other tokens: encode them anew"
-        )

@@ -7,7 +7,6 @@ a chosen one. So a `max` window has its peak in the middle, unless its run ends 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from kindred.artefacts.features import FeatureIndex
 from kindred.artefacts.windows import CRITERIA
 from kindred.errors import KindredError
+from kindred.mapped import readonly
 from kindred.windows.runs import Runs
 from kindred.windows.search import FINE, NOT_ASCENDING, NOT_POSITIVE, search
 
@@ -81,8 +81,8 @@ def best_windows(
     context_starts = np.arange(index.n_contexts + 1) * index.context_length
     if n_top:
         fault, row = search(
-            _readonly(index.token),
-            _readonly(index.value),
+            readonly(index.token),
+            readonly(index.value),
             entries,
             runs.start,
             runs.length,
@@ -109,10 +109,3 @@ def _refuse(fault: int, token: NDArray[np.integer], runs: Runs) -> None:
         f"there are activations at {int((token >= stop[run]).sum())} special positions (BOS, EOS or padding) of this "
         "corpus; make the activations and features anew from it"
     )
-
-
-def _readonly(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a plain view that cannot be written to, so that one compiled form serves for mapped and other arrays."""
-    view: NDArray[Any] = np.asarray(array).view()
-    view.flags.writeable = False
-    return view

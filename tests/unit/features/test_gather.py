@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -37,6 +37,7 @@ def corpora(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.bool_], li
     return dense, is_special, list(zip(bounds[:-1], np.diff(bounds).tolist(), strict=True))
 
 
+@settings(deadline=None)
 @given(corpora(), st.integers(1, 20), st.sampled_from([60, 120_000]), st.randoms(use_true_random=False))
 def test_gather_equals_brute_force_for_any_shards(corpus, block_entries, d_sae, random) -> None:  # type: ignore[no-untyped-def]
     dense, is_special, parts = corpus
@@ -88,6 +89,14 @@ def test_shards_that_do_not_make_up_the_corpus_are_refused() -> None:
         gather([first, _shard(dense, 2, 4, 10)], "a", is_special)
     with pytest.raises(KindredError, match="0 of 6 contexts"):
         gather([], "a", is_special)
+
+
+def test_a_feature_that_the_sae_lacks_is_refused() -> None:
+    dense, is_special = _corpus()
+    shard = _shard(dense, 0, 6, 5)
+    wrong = ActivationShard(0, 6, 4, {"a": 4}, shard.saes)
+    with pytest.raises(KindredError, match="has 4 features, but an activation of feature 4"):
+        gather([wrong], "a", is_special)
 
 
 def test_activations_at_special_positions_are_refused() -> None:
