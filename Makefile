@@ -28,7 +28,7 @@ test: $(VENV)/.complete $(VENV)/cluster/.complete check
 check: $(VENV)/.complete
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules profiles
 	$(BIN)/mypy
 
 # The shipped model and SAEs, trained anew from the documentation of the installed packages (hours on two cores).
