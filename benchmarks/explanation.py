@@ -187,7 +187,6 @@ class Task:
             tokens,
             attention_mask=torch.ones_like(tokens),
             max_new_tokens=self._size.tokens,
-            min_new_tokens=self._size.tokens,
             do_sample=False,
             pad_token_id=0,
             return_dict_in_generate=True,
@@ -230,8 +229,12 @@ def _sizes(settings: Settings) -> tuple[Size, Size]:
 
 def _model(settings: Settings) -> LoadedModel:
     if settings.device == "cpu" and not settings.small:
-        return load_model(str(SHIPPED), revision=None, dtype=torch.float32, device="cpu")
-    return _random_model(settings)
+        loaded = load_model(str(SHIPPED), revision=None, dtype=torch.float32, device="cpu")
+    else:
+        loaded = _random_model(settings)
+    # So that `generate` goes on to the full length, and may say the end of a text on its way.
+    loaded.model.generation_config.eos_token_id = None
+    return loaded
 
 
 def _random_model(settings: Settings) -> LoadedModel:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers import DynamicCache, PreTrainedConfig
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 
@@ -50,7 +50,9 @@ class _AllocatedLayer(DynamicLayer):  # type: ignore[misc]  # the library's clas
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Keep these rows, in this order, in the memory that they have."""
-        keys, values = (states.index_select(0, beam_idx) for states in self._view(self._hidden()))
+        keys, values = (
+            states.index_select(0, beam_idx.to(states.device)) for states in self._view(self._hidden())
+        )
         self._n_rows = len(beam_idx)
         self._write(keys, values, self._hidden())
 
@@ -118,19 +120,24 @@ class RowCache(DynamicCache):  # type: ignore[misc]  # the library's classes are
                 self.layers[index] = own
 
 
-def cache_bytes(model: PreTrainedModel, n_rows: int, n_tokens: int) -> int:
+def cache_bytes(config: PreTrainedConfig, n_rows: int, n_tokens: int, dtype: torch.dtype) -> int:
     """Return the size of a `RowCache` in bytes: keys and values of every row, token and layer of attention.
 
     An upper bound where layers share keys or keep a recurrent state.
 
+    Args:
+        config: The model's.
+        n_rows: Rows that there is room for.
+        n_tokens: Tokens of each.
+        dtype: In which the model runs.
+
     Example:
         6 layers of 4 heads of 64 in float32 are 12,288 bytes a token: 256 rows of 47 tokens take 141 MiB.
     """
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    per_token = 2 * heads * width * config.num_hidden_layers * model.dtype.itemsize
-    return int(n_rows * n_tokens * per_token)
+    text = config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(2 * n_rows * n_tokens * heads * width * text.num_hidden_layers * dtype.itemsize)
 
 
 def _allocated(layer: Any, n_rows: int, n_tokens: int) -> Any:

@@ -116,4 +116,4 @@ def test_the_size_told_is_the_size_allocated(name: str, dtype: torch.dtype) -> N
     cache.begin(3)
     model(tokens(3, 5, 0), past_key_values=cache, use_cache=True)
     allocated = sum(buffer.nbytes for layer in cache.layers for buffer in layer._buffers)
-    assert cache_bytes(model, 3, 9) == allocated
+    assert cache_bytes(model.config, 3, 9, dtype) == allocated
