@@ -62,21 +62,29 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SlurmdParameters=config_overrides
 KillWait=5
-NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=64000 State=UNKNOWN
+NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$(getconf _NPROCESSORS_ONLN) RealMemory=64000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
 }
 
 stop() {
-  # Jobs first, so that nothing of theirs outlives the node; each daemon by the number it wrote itself.
-  if [ -e "$CONF" ] && grep -q "^StateSaveLocation=$folder/state\$" "$CONF"; then
-    timeout 20 scancel --user=root --signal=KILL --full || true
-    rm "$CONF"
+  if ! grep --quiet --no-messages "^StateSaveLocation=$folder/state\$" "$CONF"; then
+    exit # not ours, or none
   fi
+  # Jobs first, so that nothing of theirs outlives the node.
+  timeout 20 scancel --user=root || true
+  for _ in {1..200}; do
+    [ -n "$(timeout 5 squeue --noheader)" ] || break
+    sleep 0.1
+  done
+  rm "$CONF"
+  # Each daemon by the number that it wrote itself, in a file that it removes at its end.
   for pid in "$folder"/{slurmctld.pid,slurmd.pid,munge/pid}; do
-    if [ -e "$pid" ]; then
-      kill "$(<"$pid")" && timeout 10 tail --pid="$(<"$pid")" -f /dev/null || true
-    fi
+    [ ! -e "$pid" ] || kill "$(<"$pid")" || true
+    for _ in {1..100}; do
+      [ -e "$pid" ] || break
+      sleep 0.1
+    done
   done
 }
 
