@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from kindred.models.hooks import HookPoint
 from kindred.saes.interface import Sae, SaeMetadata, SparseRows
-from kindred.saes.selection import count_above, fill_above, largest, n_classes
+from kindred.saes.selection import Selected, above, largest
 
 
 class StandardSae(Sae):
@@ -31,12 +30,7 @@ class StandardSae(Sae):
         """The pre-activations above their feature's floor [d_sae]; NaN is kept, for the caller to refuse."""
         pre = torch.mm(encoder_input, self.W_enc, out=scratch).numpy()
         bias = self.weights["b_enc"].contiguous().numpy()
-        count = np.empty(len(pre), np.int64)
-        count_above(pre, bias, floor.numpy(), count)
-        n_above = int(count.sum())
-        feature, value = np.empty(n_above, np.int32), np.empty(n_above, np.float32)
-        fill_above(pre, bias, floor.numpy(), feature, value)
-        return SparseRows(torch.from_numpy(count), torch.from_numpy(feature), torch.from_numpy(value))
+        return _rows(above(pre, bias, floor.numpy(), torch.get_num_threads()))
 
     def _activate(self, encoder_input: Tensor) -> Tensor:
         return torch.relu(encoder_input @ self.W_enc + self.weights["b_enc"])
@@ -119,14 +113,8 @@ class TopKSae(Sae):
         if "decoder_norm" in self.weights:
             pre.add_(bias).mul_(self.weights["decoder_norm"])
             bias = torch.zeros_like(bias)
-        count = np.empty(len(pre), np.int64)
-        feature, value = np.empty(len(pre) * self.k, np.int32), np.empty(len(pre) * self.k, np.float32)
-        classes = n_classes(self.d_sae, self.k)
-        n_kept = largest(pre.numpy(), bias.numpy(), self.k, classes, count, feature, value)
-        if n_kept < 0:
-            return None
-        kept = (torch.from_numpy(array[:n_kept]) for array in (feature, value))
-        return SparseRows(torch.from_numpy(count), *kept)
+        selected = largest(pre.numpy(), bias.numpy(), self.k, torch.get_num_threads())
+        return None if selected is None else _rows(selected)
 
     def _activate(self, encoder_input: Tensor) -> Tensor:
         value, feature = self._top(encoder_input)
@@ -161,3 +149,7 @@ class GroupMaxSae(TopKSae):
         value, slot = pre.view(*pre.shape[:-1], self.k, self.d_sae // self.k).max(dim=-1)
         first_of_group = torch.arange(0, self.d_sae, self.d_sae // self.k, device=slot.device)
         return value.relu(), slot + first_of_group
+
+
+def _rows(selected: Selected) -> SparseRows:
+    return SparseRows(*(torch.from_numpy(array) for array in selected))

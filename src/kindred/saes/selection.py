@@ -5,6 +5,12 @@ and the k-th largest of the classes' maxima is such a bound, which few other col
 bucketed selection, as in approximate top-k by Chern et al. 2022, 2206.14286, made exact by the second pass).
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,43 +20,101 @@ _BLOCK = 128  # columns that are looked at one by one if any of them passes
 _LEAST_CLASSES = 64
 
 Floats = NDArray[np.float32]
+Result = TypeVar("Result")
 
 
-def n_classes(d_sae: int, k: int) -> int:
-    """Classes that the columns of a row are dealt into; with no more than k there is no bound.
+class Selected(NamedTuple):
+    """What was kept of each row, one row after the other, by ascending column."""
 
-    >>> n_classes(16384, 32), n_classes(2048, 16), n_classes(40, 3)
-    (256, 128, 10)
-    """
-    return min(max(8 * k, _LEAST_CLASSES), d_sae // 4)
+    counts: NDArray[np.int64]  # [row]
+    column: NDArray[np.int32]  # [kept]
+    value: Floats  # [kept]
 
 
-@compiled
-def largest(
-    pre: Floats,
-    bias: Floats,
-    k: int,
-    n_classes: int,
-    count: NDArray[np.int64],
-    feature: NDArray[np.int32],
-    value: Floats,
-) -> int:
-    """Keep the positive ones of the k largest ``pre + bias`` of each row, by ascending column.
-
-    NaN is kept, for the caller to refuse.
+def largest(pre: Floats, bias: Floats, k: int, threads: int) -> Selected | None:
+    """Keep the positive ones of the k largest ``pre + bias`` of each row; NaN is kept as infinity.
 
     Args:
         pre: [row, d_sae].
         bias: [d_sae].
         k: Columns kept of a row, at most.
-        n_classes: As given by `n_classes`.
-        count: Filled with the number kept of each row.
-        feature: Filled with their columns, one row after the other; [row * k] has room for all.
-        value: Filled with their values.
+        threads: That share the rows; the result does not depend on it.
 
     Returns:
-        How many were kept in all, or -1 if it depends on the choice among equal values.
+        None if the choice among equal values would matter.
     """
+    counts = np.empty(len(pre), np.int64)
+    column, value = np.empty(len(pre) * k, np.int32), np.empty(len(pre) * k, np.float32)
+    classes = _n_classes(pre.shape[1], k)
+
+    def select(start: int, stop: int) -> tuple[int, int]:
+        room = slice(start * k, stop * k)
+        used = _largest(pre[start:stop], bias, k, classes, counts[start:stop], column[room], value[room])
+        return start * k, used
+
+    parts = _share_rows(len(pre), threads, select)
+    if any(used < 0 for _, used in parts):
+        return None
+    kept = [slice(start, start + used) for start, used in parts]
+    return Selected(counts, _joined(column, kept), _joined(value, kept))
+
+
+def above(pre: Floats, bias: Floats, floor: Floats, threads: int) -> Selected:
+    """Keep of each row the columns whose ``pre + bias`` lies above their floor; NaN is kept.
+
+    Args:
+        pre: [row, d_sae].
+        bias: [d_sae].
+        floor: [d_sae].
+        threads: As in `largest`.
+    """
+    counts = np.empty(len(pre), np.int64)
+    _share_rows(
+        len(pre), threads, lambda start, stop: _count_above(pre[start:stop], bias, floor, counts[start:stop])
+    )
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    column, value = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
+
+    def fill(start: int, stop: int) -> None:
+        room = slice(ends[start], ends[stop])
+        _fill_above(pre[start:stop], bias, floor, column[room], value[room])
+
+    _share_rows(len(pre), threads, fill)
+    return Selected(counts, column, value)
+
+
+def _n_classes(d_sae: int, k: int) -> int:
+    """Classes that the columns of a row are dealt into; with no more than k there is no bound."""
+    return min(max(8 * k, _LEAST_CLASSES), d_sae // 4)
+
+
+def _joined(array: NDArray[Any], parts: list[slice]) -> NDArray[Any]:
+    return array[parts[0]] if len(parts) == 1 else np.concatenate([array[part] for part in parts])
+
+
+def _share_rows(n_rows: int, threads: int, work: Callable[[int, int], Result]) -> list[Result]:
+    """Do the work on equal runs of rows, the first in this thread; compiled loops run side by side."""
+    ends = [n_rows * part // threads for part in range(threads + 1)]
+    others = [_pool(threads - 1).submit(work, *run) for run in pairwise(ends[1:])]
+    return [work(0, ends[1]), *(other.result() for other in others)]
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="selection")
+
+
+@compiled
+def _largest(
+    pre: Floats,
+    bias: Floats,
+    k: int,
+    n_classes: int,
+    counts: NDArray[np.int64],
+    feature: NDArray[np.int32],
+    value: Floats,
+) -> int:
+    """Fill the counts, columns and values of `largest`, and return how many there are, or -1 for a choice."""
     zero = np.float32(0)
     d_sae = pre.shape[1]
     maxima = np.empty(n_classes, np.float32)
@@ -87,20 +151,13 @@ def largest(
                 feature[used] = column[slot]
                 value[used] = candidate[slot]
                 used += 1
-        count[row] = used - before
+        counts[row] = used - before
     return used
 
 
 @compiled
-def count_above(pre: Floats, bias: Floats, floor: Floats, count: NDArray[np.int64]) -> None:
-    """Count of each row the columns whose ``pre + bias`` is not at or below their floor (NaN is not).
-
-    Args:
-        pre: [row, d_sae].
-        bias: [d_sae].
-        floor: [d_sae].
-        count: Filled with the numbers, [row].
-    """
+def _count_above(pre: Floats, bias: Floats, floor: Floats, count: NDArray[np.int64]) -> None:
+    """Count of each row the columns that are not at or below their floor (NaN is not)."""
     for row in range(pre.shape[0]):
         part = pre[row]
         n_above = np.int32(0)
@@ -110,8 +167,8 @@ def count_above(pre: Floats, bias: Floats, floor: Floats, count: NDArray[np.int6
 
 
 @compiled
-def fill_above(pre: Floats, bias: Floats, floor: Floats, feature: NDArray[np.int32], value: Floats) -> None:
-    """Write down the columns that `count_above` has counted, by row and then by column, and their values."""
+def _fill_above(pre: Floats, bias: Floats, floor: Floats, feature: NDArray[np.int32], value: Floats) -> None:
+    """Write down the columns that `_count_above` has counted, by row and then by column, and their values."""
     used = 0
     for row in range(pre.shape[0]):
         for start in range(0, pre.shape[1], _BLOCK):
