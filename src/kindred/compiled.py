@@ -1,6 +1,8 @@
 """Loops compiled on first use, by numba; the compiled form is kept beside the sources for later processes.
 
-No fast-math and one thread: the same bytes come out on every processor and at any number of threads.
+No fast-math and one thread: the same bytes come out on every processor and at any number of threads. What is kept is
+renewed when the file of the compiled function changes, so such a function calls only those of its own file (a test
+holds this).
 """
 
 from collections.abc import Callable
