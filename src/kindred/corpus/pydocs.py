@@ -88,7 +88,7 @@ def read_package(package: str) -> list[Document]:
     """
     seen: set[bytes] = set()
     documents = []
-    for name, path in _python_files(package):
+    for name, path in python_files(package):
         repeats: Counter[str] = Counter()
         for qualname, docstring in iterate_docstrings(path):
             fresh = []
@@ -171,7 +171,7 @@ def _distribution(package: str) -> metadata.Distribution:
         ) from error
 
 
-def _python_files(package: str) -> list[tuple[str, Path]]:
+def python_files(package: str) -> list[tuple[str, Path]]:
     """List (installed name, path) of the package's Python files, tests left out, sorted by name."""
     if package == STANDARD_LIBRARY:
         root = Path(sysconfig.get_path("stdlib"))
