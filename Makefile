@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= 8
 IN_ENVIRONMENT := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: tables verify tags gc test check models
+.PHONY: tables verify tags gc test check models bench bench-gpu bench-long
 
 tables: $(VENV)/.complete
 	$(IN_ENVIRONMENT) snakemake --cores $(CORES) results/tables results/figures results/report
@@ -31,6 +31,19 @@ check: $(VENV)/.complete
 	$(BIN)/snakefmt --check Snakefile rules profiles
 	$(BIN)/mypy
 
+# Every step against its limit and its peers, as one table and as benchmarks/results.json (docs/performance.md).
+bench: $(VENV)/.complete .venv-delphi/.complete
+	$(IN_ENVIRONMENT) python benchmarks/run.py
+
+bench-gpu: $(VENV)/.complete .venv-delphi/.complete
+	$(IN_ENVIRONMENT) python benchmarks/run.py --device cuda --only activations,matching,explanation,scoring
+
+# What takes long: memory of each step, 10 M tokens within 4 GiB, and the matching of 131,072 features (hours).
+bench-long: $(VENV)/.complete
+	$(IN_ENVIRONMENT) python benchmarks/memory.py
+	$(IN_ENVIRONMENT) python benchmarks/end_to_end.py
+	$(IN_ENVIRONMENT) python benchmarks/matching.py
+
 # The shipped model and SAEs, trained anew from the documentation of the installed packages (hours on two cores).
 models: $(VENV)/.complete
 	$(IN_ENVIRONMENT) snakemake --cores all models
@@ -46,4 +59,11 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 # Snakemake imports every plugin it finds each time it starts, so those for clusters lie apart; their tests name the folder.
 $(VENV)/cluster/.complete: requirements-cluster.lock $(VENV)/.complete
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/cluster --upgrade -r requirements-cluster.lock
+	touch $@
+
+# The peer eai-delphi in an environment of its own: its pins (vllm) conflict with ours.
+.venv-delphi/.complete: benchmarks/peers/delphi-requirements.txt
+	$(PYTHON) -m venv .venv-delphi
+	.venv-delphi/bin/python -m pip install --quiet -r benchmarks/peers/delphi-requirements.txt
+	.venv-delphi/bin/python -m pip install --quiet --no-deps eai-delphi==0.1.3
 	touch $@
