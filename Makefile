@@ -36,7 +36,7 @@ bench: $(VENV)/.complete .venv-delphi/.complete
 	$(IN_ENVIRONMENT) python benchmarks/run.py
 
 bench-gpu: $(VENV)/.complete .venv-delphi/.complete
-	$(IN_ENVIRONMENT) python benchmarks/run.py --device cuda --only activations,matching,explanation,scoring
+	$(IN_ENVIRONMENT) python benchmarks/run.py --device cuda
 
 # What takes long: memory of each step, 10 M tokens within 4 GiB, and the matching of 131,072 features (hours).
 bench-long: $(VENV)/.complete
