@@ -134,8 +134,9 @@ def _sae_inputs(
     tokens = torch.from_numpy(batch.tokens.astype(np.int64)).to(device)
     # Without padding no mask is passed, and the attention can take its faster, purely causal way.
     mask = None if batch.attention.all() else torch.from_numpy(batch.attention.astype(np.int64)).to(device)
-    hidden = run_to_hook_points(model.model, tokens, mask, list(hook_points))
+    # Sent ahead of the forward pass: on a GPU, to send it later would be to wait for the pass to end.
     kept = torch.from_numpy(batch.kept_in_cut).to(device)
+    hidden = run_to_hook_points(model.model, tokens, mask, list(hook_points))
     # Hook points that name one site share a tensor, which is then gathered once.
     gathered = {
         id(tensor): tensor.reshape(-1, tensor.shape[-1]).index_select(0, kept).to(torch.float32)
@@ -163,11 +164,20 @@ def _fetch(rows: SparseRows) -> tuple[NDArray[np.int64], NDArray[np.int32], NDAr
     """Count, feature and value as arrays; from a GPU in one transfer."""
     if rows.value.device.type == "cpu":
         return rows.counts.numpy(), rows.feature.numpy(), rows.value.numpy()
-    packed = (
-        torch.cat([rows.counts.to(torch.int32), rows.feature, rows.value.view(torch.int32)]).cpu().numpy()
-    )
-    count, feature, value = np.split(packed, [len(rows.counts), len(rows.counts) + len(rows.feature)])
-    return count.astype(np.int64), feature, value.view(np.float32)
+    return _unpack(_pack(rows).cpu().numpy(), len(rows.counts))
+
+
+def _pack(rows: SparseRows) -> Tensor:
+    """All three as one int32 tensor."""
+    return torch.cat([rows.counts.to(torch.int32), rows.feature, rows.value.view(torch.int32)])
+
+
+def _unpack(
+    packed: NDArray[np.int32], n_rows: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    counts, entries = packed[:n_rows], packed[n_rows:]
+    feature, value = np.split(entries, 2)
+    return counts.astype(np.int64), feature, value.view(np.float32)
 
 
 def _refuse(good: NDArray[np.bool_], flat: NDArray[np.int64], batch: _Batch, sae: Sae, problem: str) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from kindred.activations import encoding
 from kindred.activations.encoding import encode_contexts
 from kindred.artefacts import activations as artefact
 from kindred.artefacts.activations import ActivationShard
@@ -179,6 +180,25 @@ def test_rows_are_encoded_in_bounded_chunks(
     chunked = _encode(model, saes, *contexts, batch_size=4)
     for name in whole.saes:
         np.testing.assert_allclose(_dense(chunked, name), _dense(whole, name), rtol=1e-4, atol=1e-5)
+
+
+def test_batches_come_as_they_are_done(model: LoadedModel, saes: list[Sae]) -> None:
+    tokens, is_special = _contexts()
+    tokens[6, 1] = VOCABULARY  # no such token: the third batch cannot be encoded
+    is_special[6, 1] = False
+    batches = encode_contexts(model, saes, tokens, is_special, batch_size=3)
+    first = next(batches)
+    assert [len(first[sae.name].counts) for sae in saes] == [3 * LENGTH] * 3
+    with pytest.raises(IndexError):
+        list(batches)
+
+
+def test_what_a_gpu_sends_in_one_piece_is_what_it_found(saes: list[Sae]) -> None:
+    x = torch.randn(5, D_MODEL, generator=torch.Generator().manual_seed(0))
+    rows = saes[0].encode_sparse(x)
+    sent = encoding._unpack(encoding._pack(rows).numpy(), 5)
+    for array, tensor in zip(sent, rows, strict=True):
+        np.testing.assert_array_equal(array, tensor.numpy(), strict=True)
 
 
 @pytest.mark.parametrize("n_contexts", [0, 3])
