@@ -39,14 +39,20 @@ def find_runs(contexts: PackedContexts) -> Runs:
     )
 
 
-def narrowest_windows(contexts: PackedContexts, length: int) -> NDArray[np.int32]:
-    """Return the tokens of the narrowest window of each context, int32 [context].
+def narrowest_windows(runs: Runs, n_tokens: int, length: int, block_bits: int) -> NDArray[np.uint8]:
+    """Return how many tokens all windows have at least that touch a block of 2**block_bits tokens, uint8 [block].
 
-    That is ``length``, or less where a run is shorter; ``length`` too where there is no run.
+    Where windows of ``length`` tokens fit, that is ``length``, and less where a run is shorter; beyond 255 all is one.
     """
-    narrowest = np.full(contexts.n_contexts, length, dtype=np.int32)
-    for block in _blocks(contexts):
-        np.minimum.at(narrowest, block.start // contexts.tokens.shape[1], block.length)
+    narrowest = np.full((n_tokens >> block_bits) + 1, min(length, 255), dtype=np.uint8)
+    short = runs.length < min(length, 255)
+    start, width = runs.start[short], runs.length[short]
+    block = start >> block_bits
+    while len(block):
+        np.minimum.at(narrowest, block, width.astype(np.uint8))
+        block = block + 1
+        further = block << block_bits < start + width
+        block, start, width = block[further], start[further], width[further]
     return narrowest
 
 

@@ -1,16 +1,16 @@
 """The loop that finds the best windows of features in one pass over their activations, compiled.
 
-Source: docs/methods.md, section 3. Per feature, each context in which it fires is weighed by bounds that cost one
-addition per activation: no window holds more than all of its context. Only where a bound reaches the worst of the
-best runs so far are the windows of each run looked at, from one change of content to the next; of these runs, the
-``n_top`` foremost hold all windows to be chosen (as long as fewer are chosen, one of them has none chosen from it,
-and its best window comes before all windows of other runs). Choosing a window leaves what is left and right of it as
-two shorter stretches.
+Source: docs/methods.md, section 3. Of each activation, what follows it within the length of a window bounds all windows
+that begin with it: a few additions without a branch. Only where a bound reaches the worst of the best runs so far is a
+run looked at, from one change of content to the next. Of the runs with the foremost best windows, ``n_top`` hold all
+windows to be chosen (as long as fewer are chosen, one of them has none chosen from it, and its best window comes before
+all windows of other runs). Choosing a window leaves what is left and right of it as two shorter stretches.
 
 All of the loop is in this one file, because the compiled form is kept until *this* file changes.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,13 @@ _MARGIN = 1 + 2.0**-20
 # A sum of float32 is exact in float64, in any order, if it is at most this times the least of its terms: all terms
 # are multiples of 2**-24 of the least (or of a larger unit), and float64 holds 2**53 units.
 _EXACT = 2.0**29
+# Entries bounded at once: few at first, as long as little is known of what will do.
+_FIRST_CHUNK, _CHUNK = 32, 512
+_SHORT_SHARE = 32  # where more than one entry in so many saw too little ahead, more is looked at
+BLOCK_BITS = 4  # of the tokens that share a least width
+_FLOAT32_ROUNDING = 2.0**-22
+_LEAST_BOUND = 2.0**-100  # far from where float32 has fewer digits
+_LONGEST_DISTINCT = 1000
 _LIMB_BITS = 32
 _LIMBS = 11  # from 2**-149, the least float32, to 2**128 with room for carries
 _LEAST_PLACE = 149
@@ -68,8 +75,15 @@ def exact_sum(value: NDArray[np.float32], first: int, stop: int) -> float:
 
 
 @compiled
+def _at(token: NDArray[Any], entry: int) -> int:
+    """Return the token of an entry as a signed number; unsigned ones would wrap round below zero."""
+    position: int = token[entry] + 0
+    return position
+
+
+@compiled
 def _best_by_content(
-    token: NDArray[np.integer],
+    token: NDArray[Any],
     value: NDArray[np.float32],
     entries: tuple[int, int],
     stretch: tuple[int, int],
@@ -103,15 +117,15 @@ def _best_by_content(
         elif head == stop:
             break
         # The first start from which the content is another.
-        leaves = np.int64(token[first]) + 1 if first < head else last_start + 1
-        enters = np.int64(token[head]) - width + 1 if head < stop else last_start + 1
+        leaves = _at(token, first) + 1 if first < head else last_start + 1
+        enters = _at(token, head) - width + 1 if head < stop else last_start + 1
         start = min(leaves, enters)
     return best_score, 0, best_tie, best_start
 
 
 @compiled
 def _best_by_max(
-    token: NDArray[np.integer],
+    token: NDArray[Any],
     value: NDArray[np.float32],
     entries: tuple[int, int],
     stretch: tuple[int, int],
@@ -127,10 +141,10 @@ def _best_by_max(
     peak = np.float32(0)
     for entry in range(first, stop):
         peak = max(peak, value[entry])
-    best_distance, best_density, best_start = np.int64(1) << 62, 0.0, stretch[0]
+    best_distance, best_density, best_start = 1 << 62, 0.0, stretch[0]
     for entry in range(first, stop):
         if value[entry] == peak:
-            at = np.int64(token[entry])
+            at = _at(token, entry)
             central = min(max(at - width // 2, run[0]), run[1] - width)
             start = min(max(central, stretch[0], at - width + 1), stretch[1] - width, at)
             distance = abs(start - central)
@@ -147,7 +161,7 @@ def _best_by_max(
 
 @compiled
 def _best_of(
-    token: NDArray[np.integer],
+    token: NDArray[Any],
     value: NDArray[np.float32],
     entries: tuple[int, int],
     stretch: tuple[int, int],
@@ -162,8 +176,21 @@ def _best_of(
 
 
 @compiled
+def _best_with(
+    at: int, amount: float, run: tuple[int, int], width: int, criterion: int
+) -> tuple[float, int, float, int]:
+    """Return what `_best_of` does for a run that holds one activation only, as most do."""
+    mean, density, earliest = amount / width, 1 / width, max(run[0], at - width + 1)
+    if criterion == MEAN:
+        return mean, 0, density, earliest
+    if criterion == DENSITY:
+        return density, 0, mean, earliest
+    return amount, 0, density, min(max(at - width // 2, run[0]), run[1] - width)
+
+
+@compiled
 def _weigh(
-    token: NDArray[np.integer],
+    token: NDArray[Any],
     value: NDArray[np.float32],
     entries: tuple[int, int],
     run: tuple[int, int],
@@ -191,7 +218,10 @@ def _weigh(
             may_reach = peak > score or (peak == score and density > tie)
         if not may_reach:
             continue
-        key = _best_of(token, value, entries, run, run, width, criterion)
+        if entries[1] - entries[0] == 1:
+            key = _best_with(_at(token, entries[0]), np.float64(peak), run, width, criterion)
+        else:
+            key = _best_of(token, value, entries, run, run, width, criterion)
         if key[0] > score or (key[0] == score and key[2] > tie):
             if n_kept[criterion] < n_top:
                 row = n_kept[criterion]
@@ -250,7 +280,7 @@ def _find_worst(
 
 @compiled
 def _choose(
-    token: NDArray[np.integer],
+    token: NDArray[Any],
     value: NDArray[np.float32],
     criterion: int,
     length: int,
@@ -322,13 +352,137 @@ def _foremost(keys: NDArray[np.float64], places: NDArray[np.int64], criterion: i
 
 
 @compiled
+def _mark(
+    token: NDArray[Any],
+    value: NDArray[np.float32],
+    n_entries: int,
+    n_ahead: int,
+    length: int,
+    narrowest: NDArray[np.uint8],
+    worst: NDArray[np.float64],
+    total: NDArray[np.float32],
+    count: NDArray[np.int32],
+    marked: NDArray[np.uint8],
+) -> int:
+    """Mark the entries with which a window may begin that is among the foremost; return how many saw too little.
+
+    What follows an entry within ``length`` tokens bounds all windows that begin with it. ``n_ahead`` entries are
+    looked at for each, without a branch, so that the processor does many at once; an entry is marked, too, if there
+    are more of them within reach. Bounds are in float32, and lowered by more than its rounding.
+    """
+    margin = 1 + (length + 8) * _FLOAT32_ROUNDING
+    mean, tie, peak = worst[MEAN, 0] / margin, worst[DENSITY, 1] / margin, worst[MAX, 0]
+    least_mean = np.float32(mean if mean > _LEAST_BOUND else 0)
+    least_tie = np.float32(tie if tie > _LEAST_BOUND else 0)
+    least_peak = np.float32(peak)
+    least_density = np.float32(worst[DENSITY, 0] * (1 - _FLOAT32_ROUNDING))
+    # Different shares of up to so many tokens differ by more than the rounding; of more, each is looked at.
+    above = np.float32(worst[DENSITY, 0] * (1 + _FLOAT32_ROUNDING) if length <= _LONGEST_DISTINCT else -1)
+    for entry in range(n_entries):
+        total[entry] = value[entry]
+        count[entry] = 1
+    for ahead in range(1, n_ahead):
+        for entry in range(n_entries):
+            reached = token[entry + ahead] - token[entry] < length
+            total[entry] += value[entry + ahead] if reached else np.float32(0)
+            count[entry] += np.int32(1) if reached else np.int32(0)
+    n_short = 0
+    for entry in range(n_entries):
+        width = np.float32(narrowest[token[entry] >> BLOCK_BITS])
+        content = min(np.float32(count[entry]), width)
+        is_short = token[entry + n_ahead] - token[entry] < length
+        by_mean = total[entry] >= least_mean * width
+        by_density = (content >= least_density * width) & (
+            (content > above * width) | (total[entry] >= least_tie * width)
+        )
+        n_short += is_short
+        marked[entry] = is_short | by_mean | by_density | (value[entry] >= least_peak)
+    return n_short
+
+
+@compiled
+def _is_sound(token: NDArray[Any], value: NDArray[np.float32], n_positions: int) -> int:
+    """Return FINE or what is wrong with a stretch of a feature's entries."""
+    descends, wrong = False, False
+    for entry in range(len(token) - 1):
+        descends |= token[entry + 1] <= token[entry]
+    for entry in range(len(value)):
+        wrong |= not (value[entry] > 0) & (value[entry] < np.inf)
+    if descends:
+        return NOT_ASCENDING
+    if wrong:
+        return NOT_POSITIVE
+    return FINE if token[0] >= 0 and token[-1] < n_positions else OUTSIDE
+
+
+@compiled
+def _looks_worse(
+    token: NDArray[Any],
+    value: NDArray[np.float32],
+    entry: int,
+    end: int,
+    length: int,
+    width: int,
+    worst: NDArray[np.float64],
+) -> bool:
+    """Whether no window that begins with an entry, or has its peak there, is among the foremost so far."""
+    total, stop = 0.0, entry
+    while stop < end and token[stop] - token[entry] < length:
+        total += value[stop]
+        stop += 1
+    most, density = total * _MARGIN, min(stop - entry, width) / width
+    return not (
+        most >= worst[MEAN, 0] * width
+        or density > worst[DENSITY, 0]
+        or (density == worst[DENSITY, 0] and most >= worst[DENSITY, 1] * width)
+        or value[entry] >= worst[MAX, 0]
+    )
+
+
+@compiled
+def _run_of(
+    at: int,
+    run_start: NDArray[np.int64],
+    run_length: NDArray[np.int64],
+    first_run: NDArray[np.int64],
+    context_length: int,
+) -> int:
+    """Return the run that holds a token of the corpus, or -1."""
+    context = at // context_length
+    for run in range(first_run[context], first_run[context + 1]):
+        if at < run_start[run] + run_length[run]:
+            return run if at >= run_start[run] else -1
+    return -1
+
+
+@compiled
+def count_outside(
+    token: NDArray[Any],
+    entries: NDArray[np.int64],
+    run_start: NDArray[np.int64],
+    run_length: NDArray[np.int64],
+    first_run: NDArray[np.int64],
+    context_length: int,
+) -> int:
+    """Return how many of the entries from one to another are at tokens that no run holds."""
+    n_positions = (len(first_run) - 1) * context_length
+    n_outside = 0
+    for entry in range(entries[0], entries[1]):
+        at = _at(token, entry)
+        inside = 0 <= at < n_positions and _run_of(at, run_start, run_length, first_run, context_length) >= 0
+        n_outside += not inside
+    return n_outside
+
+
+@compiled
 def search(
-    token: NDArray[np.integer],
+    token: NDArray[Any],
     value: NDArray[np.float32],
     bounds: NDArray[np.int64],
     run_start: NDArray[np.int64],
     run_length: NDArray[np.int64],
     first_run: NDArray[np.int64],
+    narrowest: NDArray[np.uint8],
     context_length: int,
     length: int,
     n_top: int,
@@ -345,6 +499,7 @@ def search(
         run_start: First token of each run of the corpus, ascending [run].
         run_length: Tokens of each, [run].
         first_run: First run of each context, and the number of runs, [context + 1].
+        narrowest: No window that touches a block of 2**BLOCK_BITS tokens has fewer tokens, [block].
         context_length: Positions of a context.
         length: Tokens of a window.
         n_top: Windows for each criterion, at least 1.
@@ -360,55 +515,55 @@ def search(
     places = np.empty((3, 2 * n_top, 7), dtype=np.int64)
     n_kept = np.empty(3, dtype=np.int64)
     worst = np.empty((3, 3))
+    total, count = np.empty(_CHUNK, dtype=np.float32), np.empty(_CHUNK, dtype=np.int32)
+    marked = np.empty(_CHUNK, dtype=np.uint8)
+    n_positions = (len(first_run) - 1) * context_length
     for feature in range(len(bounds)):
         worst[:] = -1
         n_kept[:] = 0
-        entry, end = bounds[feature]
-        last = np.int64(-1)
-        while entry < end:
-            at = np.int64(token[entry])
-            context = at // context_length
-            if at <= last:
-                return NOT_ASCENDING, feature
-            if context >= len(first_run) - 1:
-                return OUTSIDE, feature
-            run, stop_run = first_run[context], first_run[context + 1]
-            while run < stop_run and run_start[run] + run_length[run] <= at:
-                run += 1
-            if run == stop_run or at < run_start[run]:
-                return OUTSIDE, feature
-            begin, tokens = run_start[run], run_length[run]
-            run_stop = begin + tokens
-            stop, total, peak = entry, 0.0, np.float32(0)
-            while at < run_stop:
-                amount = value[stop]
-                if not 0 < amount < np.inf:
-                    return NOT_POSITIVE, feature
-                total += amount
-                peak = max(peak, amount)
-                stop += 1
-                if stop == end:
-                    break
-                last = at
-                at = np.int64(token[stop])
-                if at <= last:
-                    return NOT_ASCENDING, feature
-            last = np.int64(token[stop - 1])
-            width = min(length, tokens)
-            density = min(stop - entry, width) / width
-            most = total * _MARGIN
-            if (
-                most >= worst[MEAN, 0] * width
-                or (
-                    density >= worst[DENSITY, 0]
-                    and (density > worst[DENSITY, 0] or most >= worst[DENSITY, 1] * width)
-                )
-                or (peak >= worst[MAX, 0] and (peak > worst[MAX, 0] or density > worst[MAX, 1]))
-            ):
-                _weigh(
-                    token, value, (entry, stop), (begin, run_stop), length, n_top, keys, places, n_kept, worst
-                )
-            entry = stop
+        chunk, end = bounds[feature]
+        n_ahead, size, seen = 2, _FIRST_CHUNK, chunk
+        while chunk < end:
+            stop = min(chunk + size, end)
+            fault = _is_sound(token[chunk : min(stop + 1, end)], value[chunk:stop], n_positions)
+            if fault != FINE:
+                return fault, feature
+            n_marked = max(min(stop, end - n_ahead) - chunk, 0)
+            n_short = _mark(
+                token[chunk:end],
+                value[chunk:end],
+                n_marked,
+                n_ahead,
+                token.dtype.type(length),
+                narrowest,
+                worst,
+                total,
+                count,
+                marked,
+            )
+            marked[n_marked : stop - chunk] = 1
+            for offset in range(stop - chunk):
+                entry = chunk + offset
+                if not marked[offset] or entry < seen:
+                    continue
+                at = _at(token, entry)
+                if _looks_worse(token, value, entry, end, length, narrowest[at >> BLOCK_BITS], worst):
+                    continue
+                run = _run_of(at, run_start, run_length, first_run, context_length)
+                if run < 0:
+                    return OUTSIDE, feature
+                around = (run_start[run], run_start[run] + run_length[run])
+                first, seen = entry, entry + 1
+                while first > bounds[feature, 0] and token[first - 1] >= around[0]:
+                    first -= 1
+                while seen < end and token[seen] < around[1]:
+                    seen += 1
+                _weigh(token, value, (first, seen), around, length, n_top, keys, places, n_kept, worst)
+            if n_short * _SHORT_SHARE > n_marked:
+                n_ahead = min(n_ahead + n_ahead // 2, length)
+            elif n_short == 0:
+                n_ahead = max(n_ahead - 1, 1)
+            chunk, size = stop, min(2 * size, _CHUNK)
         for criterion in range(3):
             n_chosen[feature, criterion] = _choose(
                 token,

@@ -15,8 +15,16 @@ from kindred.artefacts.features import FeatureIndex
 from kindred.artefacts.windows import CRITERIA
 from kindred.errors import KindredError
 from kindred.mapped import readonly
-from kindred.windows.runs import Runs
-from kindred.windows.search import FINE, NOT_ASCENDING, NOT_POSITIVE, search
+from kindred.windows.runs import Runs, narrowest_windows
+from kindred.windows.search import (
+    BLOCK_BITS,
+    FINE,
+    NOT_ASCENDING,
+    NOT_POSITIVE,
+    OUTSIDE,
+    count_outside,
+    search,
+)
 
 _FAULTS = {NOT_POSITIVE: "activations must be positive and finite", NOT_ASCENDING: "tokens must ascend"}
 
@@ -69,7 +77,8 @@ def best_windows(
 
     Raises:
         ValueError: If an activation is not positive and finite, or the tokens of a feature do not ascend.
-        KindredError: If there is no such feature, or the activations are not of this corpus.
+        KindredError: If there is no such feature, or one of the windows is not of this corpus (`refuse_outside`
+            looks at every activation).
     """
     rows = np.asarray(features, dtype=np.int64)
     for feature in rows[(rows < 0) | (rows >= index.d_sae)]:
@@ -78,7 +87,6 @@ def best_windows(
     chosen = np.zeros((len(rows), len(CRITERIA), n_top, 6), dtype=np.int64)
     scores = np.zeros((len(rows), len(CRITERIA), n_top, 3))
     count = np.zeros((len(rows), len(CRITERIA)), dtype=np.int64)
-    context_starts = np.arange(index.n_contexts + 1) * index.context_length
     if n_top:
         fault, row = search(
             readonly(index.token),
@@ -86,7 +94,8 @@ def best_windows(
             entries,
             runs.start,
             runs.length,
-            np.searchsorted(runs.start, context_starts),
+            _first_runs(index, runs),
+            narrowest_windows(runs, index.n_contexts * index.context_length, length, BLOCK_BITS),
             index.context_length,
             length,
             n_top,
@@ -94,18 +103,39 @@ def best_windows(
             scores,
             count,
         )
+        if fault == OUTSIDE:
+            refuse_outside(index, [int(rows[row])], runs)
         if fault != FINE:
-            _refuse(fault, index.of(int(rows[row]))[0], runs)
+            raise ValueError(_FAULTS[fault])
     return BestWindows(count, *np.moveaxis(chosen, -1, 0), *np.moveaxis(scores, -1, 0))
 
 
-def _refuse(fault: int, token: NDArray[np.integer], runs: Runs) -> None:
-    """Raise what a fault of a feature's activations calls for."""
-    if fault in _FAULTS:
-        raise ValueError(_FAULTS[fault])
-    run = np.searchsorted(runs.start, token.astype(np.int64), side="right") - 1
-    stop = np.append(runs.start + runs.length, 0)  # the last for tokens before any run, whose run is -1
-    raise KindredError(
-        f"there are activations at {int((token >= stop[run]).sum())} special positions (BOS, EOS or padding) of this "
-        "corpus; make the activations and features anew from it"
-    )
+def refuse_outside(index: FeatureIndex, features: Sequence[int], runs: Runs) -> None:
+    """Raise if a feature fires at a special position of the corpus, and so was made from another.
+
+    The search looks closely at few activations, and would not notice the others.
+
+    Raises:
+        KindredError: If it does.
+    """
+    first_run = _first_runs(index, runs)
+    for feature in features:
+        n_outside = count_outside(
+            readonly(index.token),
+            index.offsets[feature : feature + 2].astype(np.int64),
+            runs.start,
+            runs.length,
+            first_run,
+            index.context_length,
+        )
+        if n_outside:
+            raise KindredError(
+                f"there are activations at {n_outside} special positions (BOS, EOS or padding) of this "
+                "corpus; make the activations and features anew from it"
+            )
+
+
+def _first_runs(index: FeatureIndex, runs: Runs) -> NDArray[np.int64]:
+    """Return the first run of each context, and the number of runs, [context + 1]."""
+    starts = np.arange(index.n_contexts + 1) * index.context_length
+    return np.searchsorted(runs.start, starts).astype(np.int64, copy=False)

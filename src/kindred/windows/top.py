@@ -14,7 +14,7 @@ from kindred.artefacts.windows import CRITERIA, ActExample, FeatureWindows, Wind
 from kindred.corpus.packing import PackedContexts
 from kindred.errors import KindredError
 from kindred.windows.runs import find_runs
-from kindred.windows.selection import BestWindows, best_windows
+from kindred.windows.selection import BestWindows, best_windows, refuse_outside
 
 Decode = Callable[[Sequence[int], int, int], list[str]]
 
@@ -49,7 +49,9 @@ def top_windows(
             f"{contexts.tokens.shape[0]} of {contexts.tokens.shape[1]}; make the features anew from this corpus"
         )
     chosen = sorted(set(features))
-    best = best_windows(index, chosen, find_runs(contexts), length=length, n_top=n_top)
+    runs = find_runs(contexts)
+    best = best_windows(index, chosen, runs, length=length, n_top=n_top)
+    refuse_outside(index, chosen, runs)
     tokens = contexts.tokens.ravel()
     by_feature = {}
     for row, feature in enumerate(chosen):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kindred.artefacts.features import FeatureIndex
 from kindred.errors import KindredError
 from kindred.windows.runs import Runs
-from kindred.windows.selection import best_windows
+from kindred.windows.selection import best_windows, refuse_outside
 
 CRITERIA = ("mean", "density", "max")
 
@@ -225,6 +225,21 @@ def test_what_is_found_says_where_it_lies():
 def test_activations_outside_every_run_are_refused(token):
     with pytest.raises(KindredError, match="at 1 special positions"):
         fast({2: 1.0, token: 1.0}, RUNS, "max", 2, 1)
+
+
+def test_activations_outside_every_run_are_counted_though_no_window_is_near():
+    index = index_of([{0: 1e-3, 1: 1.0, 2: 2.0, 4: 1e-3}], 8, 8)
+    refuse_outside(index_of([{1: 1.0, 7: 1.0}], 8, 8), [0], Runs(*np.array(RUNS).T))
+    with pytest.raises(KindredError, match="at 2 special positions"):
+        refuse_outside(index, [0], Runs(*np.array(RUNS).T))
+
+
+def test_token_indices_may_be_of_64_bits():
+    narrow = index_of([{1: 1.0, 3: 2.0, 7: 4.0}], 8, 8)
+    wide = FeatureIndex(1, 1, 8, 8, narrow.offsets, narrow.token.astype(np.int64), narrow.value)
+    found = [best_windows(index, [0], Runs(*np.array(RUNS).T), length=2, n_top=2) for index in (narrow, wide)]
+    assert found[0].start.tolist() == found[1].start.tolist()
+    assert found[0].mean.tolist() == found[1].mean.tolist()
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
