@@ -52,14 +52,18 @@ def estimate(step: str, job: Job) -> Estimate:
 
 
 def _corpus(job: Job) -> list[Term]:
-    """A row group of documents: gathered, put in one piece, compressed; a text file or a package read whole."""
+    """A row group of documents: gathered, put in one piece, compressed; a text file read whole."""
     params = job.params.corpus
     lower = "corpus.packages" if params.source == "pydocs" else "corpus.path (a folder of smaller files)"
-    terms = [Term("three times a row group of documents", 3 * _ROW_GROUP, lower)]
+    group = _ROW_GROUP
+    terms = []
     if params.source == "text_files" and params.path is not None:
-        largest = max((file.stat().st_size for file in Path(params.path).rglob("*.txt")), default=0)
+        files = [file for file in Path(params.path).rglob("*") if file.suffix in (".txt", ".jsonl")]
+        sizes = {file: file.stat().st_size for file in files}
+        group = min(group, sum(sizes.values()))
+        largest = max((size for file, size in sizes.items() if file.suffix == ".txt"), default=0)
         terms.append(Term("the largest .txt file, which is one document", 6 * largest, lower))
-    return terms
+    return [Term("three times a row group of documents", 3 * group, lower), *terms]
 
 
 def _tokens(job: Job) -> list[Term]:
@@ -94,13 +98,21 @@ def _activations(job: Job) -> list[Term]:
 
 
 def _features(job: Job) -> list[Term]:
-    """Blocks of activations on their way, and the tables of statistics."""
+    """A block of activations on its way, the features whose statistics are taken together, and the tables of all."""
     params = job.params.features
     size = sae_size(job.params, job.identity)
     d_sae = 0 if size is None else size.d_sae
+    n_entries = sum(array_shape(shard / job.identity / "value.npy")[0] for shard in job.inputs["activations"])
+    # At least one feature is looked at whole; which fires most is not known yet, and few do on more than a third.
+    together = min(n_entries, max(_CHUNK_ENTRIES, job.n_contexts * job.context_length // 3))
     of_feature = 8 * (params.n_bins + job.context_length) + 8 * params.n_top_tokens + 200
     return [
-        Term("blocks of activations that are put in order", 160 * MIB, "nothing (a constant)"),
+        Term(
+            "a block of activations that are put in order",
+            10 * min(n_entries, _BLOCK_ENTRIES),
+            "nothing (a constant)",
+        ),
+        Term(f"{together} activations of some features", 90 * together, "tokens.n_tokens"),
         Term(f"statistics of {d_sae} features", d_sae * of_feature, "features.n_bins, tokens.context_length"),
     ]
 
@@ -110,22 +122,23 @@ def _matching(job: Job) -> list[Term]:
     sizes = [sae_size(job.params, name) for name in job.params.pairs[job.identity]]
     known = [size for size in sizes if size is not None]
     n_features = sum(size.d_sae for size in known)
+    most = max((size.d_sae for size in known), default=0)
     weights = sum(size.n_bytes for size in known)
     lower = "d_sae (narrower SAEs)"
     return [
         Term("weights and unit rows of both SAEs", 4 * weights, lower),
-        Term("tiles of similarities", 192 * MIB, "nothing (a constant)"),
+        Term("tiles of similarities", 3 * 4 * min(most, 2048) * min(most, 8192), "nothing (a constant)"),
         Term(f"candidate pairs of {n_features} features", n_features * 64 * 60, lower),
     ]
 
 
 def _windows(job: Job) -> list[Term]:
-    """The activations of one feature, and a number for each context."""
-    densest = densest_feature(job.inputs["features"][0])
+    """The runs of tokens and the least width of a window about each of them, and a block of contexts."""
+    positions = job.n_contexts * job.context_length
     return [
-        Term(f"the {densest} activations of the densest feature", 60 * densest, "tokens.n_tokens"),
-        Term(f"12 bytes for each of {job.n_contexts} contexts", 12 * job.n_contexts, "tokens.n_tokens"),
-        Term("a block of tokens", 24 * MIB, "nothing (a constant)"),
+        Term(f"48 bytes for each of {job.n_contexts} contexts", 48 * job.n_contexts, "tokens.n_tokens"),
+        Term(f"a byte for 16 of {positions} positions each", positions // 16, "tokens.n_tokens"),
+        Term("a block of contexts", 8 * min(positions, 1 << 20), "nothing (a constant)"),
     ]
 
 
@@ -137,7 +150,8 @@ def _explanation(job: Job) -> list[Term]:
     model = model_size(job.params)
     if model is None:
         return terms
-    rows, n_tokens = params.batch_size, _PROMPT + params.max_new_tokens
+    n_rows = n_chosen(job.params, job.identity) * max(params.n_scales - 1, params.n_explanations)
+    rows, n_tokens = min(params.batch_size, n_rows), _PROMPT + params.max_new_tokens
     cache = rows * n_tokens * model.n_layers * model.d_key_value * model.itemsize
     passes = rows * _PROMPT * (6 * model.d_model + 3 * model.d_mlp) * model.itemsize
     logits = rows * model.n_vocabulary * 4 * 4
@@ -205,13 +219,13 @@ def _findings(job: Job) -> list[Term]:
 def _figures(job: Job) -> list[Term]:
     """Those, and a canvas."""
     dpi = job.params.figures.dpi
-    canvas = 4 * 12 * 12 * dpi * dpi
+    canvas = 4 * 12 * 12 * dpi * dpi  # the largest figure is about a foot wide and high
     return [*_findings(job), Term(f"canvases at {dpi} dots per inch", 4 * canvas, "figures.dpi")]
 
 
 def _report(job: Job) -> list[Term]:
     """Those, and the page with its figures inside."""
-    return [*_findings(job), Term("the page", 60 * MIB, "report.n_windows")]
+    return [*_findings(job), Term("the page", 40 * MIB, "report.n_windows")]
 
 
 def _sae_weights(sizes: list[SaeSize], lower: str) -> Term:
@@ -220,21 +234,23 @@ def _sae_weights(sizes: list[SaeSize], lower: str) -> Term:
 
 _PROMPT = 32  # tokens of a self-explanation prompt, about
 _ROW_GROUP = 64 * MIB  # as kindred.corpus.table writes them
+_BLOCK_ENTRIES = 1 << 22  # as kindred.features.gather puts them in order
+_CHUNK_ENTRIES = 1 << 21  # as kindred.features.statistics reads them
 
 # MiB of anonymous memory after a step's imports, with what its libraries allocate at first use.
 _BASE: Mapping[str, int] = {
-    "corpus": 90,
+    "corpus": 80,
     "tokens": 90,
-    "activations": 300,
-    "features": 90,
+    "activations": 340,
+    "features": 190,
     "matching": 250,
-    "windows": 130,
+    "windows": 165,
     "explanation": 350,
     "scoring": 330,
-    "case_study": 105,
-    "tables": 110,
-    "figures": 140,
-    "report": 140,
+    "case_study": 125,
+    "tables": 130,
+    "figures": 155,
+    "report": 145,
 }
 
 _TERMS: Mapping[str, Callable[[Job], list[Term]]] = {

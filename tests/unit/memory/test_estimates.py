@@ -31,7 +31,7 @@ HEAVY = {
     "features": ({"features.n_bins": 10**8}, "features.n_bins"),
     "matching": ({}, "d_sae"),
     "windows": ({}, "tokens.n_tokens"),
-    "explanation": ({"explanation.batch_size": 10**7}, "explanation.batch_size"),
+    "explanation": ({"explanation.batch_size": 10**7, "matching.n_best": 10**6}, "explanation.batch_size"),
     "scoring": ({"scoring.batch_size": 10**6}, "scoring.batch_size"),
     "case_study": ({"matching.n_best": 10**6}, "matching.n_best"),
     "tables": ({"matching.n_best": 10**6}, "matching.n_best"),
@@ -61,8 +61,9 @@ def world(tmp_path, monkeypatch):
         Path("features", name).mkdir(parents=True)
         offsets = np.concatenate([[0], np.cumsum(np.arange(D_SAE))]).astype(np.int64)
         np.save(f"features/{name}/offsets.npy", offsets)
-    for name in ("tokens", "corpus", "texts"):
-        Path(name).mkdir()
+    for name in ("tokens", "corpus", "texts", "shard/docs-0"):
+        Path(name).mkdir(parents=True)
+    np.save("shard/docs-0/value.npy", np.zeros(700, np.float32))
     np.save("tokens/tokens.npy", np.zeros((N_CONTEXTS, 128), np.int32))
     pq.write_table(pa.table({"text": ["a", "b"]}), "corpus/documents.parquet")
     return tmp_path
@@ -79,7 +80,7 @@ def job_of(step, **changes):
         values[section][name] = value
     identity = "" if step in ONCE else IDENTITIES.get(step, "docs-0")
     features = ["docs-0", "docs-1"] if step == "case_study" else ["docs-0"]
-    inputs = {"tokens": [Path("tokens")], "corpus": [Path("corpus")]}
+    inputs = {"tokens": [Path("tokens")], "corpus": [Path("corpus")], "activations": [Path("shard")]}
     params = load_params(ROOT / "params.yaml").model_validate(values)
     return Job(params, identity, inputs | {"features": [Path("features", name) for name in features]})
 
@@ -99,7 +100,7 @@ def test_too_little_is_refused_with_the_parameter_to_lower(world, step):
         weights = {"W_dec": torch.zeros(400_000, D_MODEL)}
         save_file(weights, "docs-0/sae_weights.safetensors")
     if step == "windows":
-        np.save("features/docs-0/offsets.npy", np.array([0, 10**9]))
+        np.lib.format.open_memmap("tokens/tokens.npy", "w+", np.int32, (2 * 10**7, 128)).flush()
     with pytest.raises(KindredError) as refused:
         refuse_excess(estimate(step, job_of(step, **changes)), step, 600)
     message = str(refused.value)
@@ -167,7 +168,7 @@ def test_the_command_refuses_before_it_works(world):
             [*command, "--out", "cache/corpus", *more], capture_output=True, text=True, check=False
         )
 
-    refused = corpus("--memory", "100")
+    refused = corpus("--memory", "50")
     assert refused.returncode == 1
     assert "corpus: needs about" in refused.stderr
     assert "corpus:mem_mb=" in refused.stderr
