@@ -148,7 +148,12 @@ def main() -> None:
     )
     options = parser.parse_args()
     sizes = Sizes(
-        options.tokens, options.d_sae, n_shards=max(2, options.tokens // 1_250_000), n_pairs=5, n_scales=32
+        options.tokens,
+        options.d_sae,
+        n_shards=max(2, options.tokens // 1_250_000),
+        n_pairs=5,
+        n_scales=32,
+        n_tested=100,
     )
     limit = int(options.gib * GIB)
     with tempfile.TemporaryDirectory() as temporary:

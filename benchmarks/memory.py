@@ -27,7 +27,6 @@ TABLE = Path(__file__).with_suffix(".csv")
 FIGURE = ROOT / "docs" / "figures" / "memory.png"
 N_TOKENS = (250_000, 500_000, 1_000_000)
 D_SAE = (2048, 8192, 16384)
-SMALL = 50_000, 512
 MEMORY_LOG = "memory: "
 
 
@@ -145,13 +144,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="folder for the projects, which are then kept")
-    parser.add_argument(
-        "--small", action="store_true", help="tiny sizes, to see that it works; writes nothing"
-    )
+    parser.add_argument("--tokens", type=int, nargs="+", default=N_TOKENS, help="sizes of the corpus")
+    parser.add_argument("--d-sae", type=int, nargs="+", default=D_SAE, help="sizes of the SAEs")
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--figure", type=Path, default=FIGURE)
     options = parser.parse_args()
-    corners = [(n_tokens, D_SAE[0]) for n_tokens in N_TOKENS] + [(N_TOKENS[0], d_sae) for d_sae in D_SAE[1:]]
+    corners = [(n_tokens, options.d_sae[0]) for n_tokens in options.tokens]
+    corners += [(options.tokens[0], d_sae) for d_sae in options.d_sae[1:]]
     rows: list[Measured] = []
-    for n_tokens, d_sae in [SMALL] if options.small else corners:
+    for n_tokens, d_sae in corners:
         with tempfile.TemporaryDirectory() as temporary:
             folder = (options.keep or Path(temporary)) / f"{n_tokens}-{d_sae}"
             rows += measure(Sizes(n_tokens, d_sae), folder, options.cores)
@@ -164,13 +165,11 @@ def main() -> None:
                     f"{row.mapped_mib:>6.0f}; {expected} (over the base {ratio:.2f} x)  {row.seconds:>5.0f} s",
                     flush=True,
                 )
-    if options.small:
-        return
-    with TABLE.open("w", newline="") as file:
+    with options.table.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(asdict(rows[0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
-    draw(rows, FIGURE)
+    draw(rows, options.figure)
 
 
 if __name__ == "__main__":

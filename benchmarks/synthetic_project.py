@@ -40,6 +40,7 @@ class Sizes:
         n_shards: Jobs that the contexts are divided over.
         n_pairs: Pairs of features of each group (best, worst, control) that are looked at closely.
         n_scales: Of the self-explanation.
+        n_tested: Contexts of each kind that an explanation is tested on.
     """
 
     n_tokens: int
@@ -51,6 +52,7 @@ class Sizes:
     n_shards: int = 2
     n_pairs: int = 3
     n_scales: int = 8
+    n_tested: int = 20
 
 
 def make_project(folder: Path, sizes: Sizes, seed: int = 0) -> Path:
@@ -75,6 +77,7 @@ def make_project(folder: Path, sizes: Sizes, seed: int = 0) -> Path:
     params["activations"] |= {"n_shards": sizes.n_shards}
     params["matching"] |= dict.fromkeys(("n_best", "n_worst", "n_control"), sizes.n_pairs)
     params["explanation"] |= {"inject_layer": 1, "n_scales": sizes.n_scales}
+    params["scoring"] |= {"n_activating": sizes.n_tested, "n_negative": sizes.n_tested}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     return folder
 
