@@ -1,6 +1,8 @@
 """Self-explanation at every scale of every feature: against a loop that calls `generate`, and the barest batch.
 
 `python benchmarks/run.py --only explanation`. Every way makes the same number of tokens: nothing stops a text.
+Ours takes the entropy from the pass that begins the text, as the loop does; the pipeline's step measures the whole
+grid first and runs the prompt again at the scales that it chose.
 """
 
 from collections.abc import Callable, Iterator
