@@ -5,8 +5,9 @@ centred on its peak, then density (for `density`: mean), then the earlier. Each 
 a chosen one. So a `max` window has its peak in the middle, unless its run ends or a chosen window lies too near.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from kindred.artefacts.features import FeatureIndex
 from kindred.artefacts.windows import CRITERIA
 from kindred.errors import KindredError
-from kindred.mapped import readonly
+from kindred.mapped import readonly, release
 from kindred.windows.runs import Runs, narrowest_windows
 from kindred.windows.search import (
     BLOCK_BITS,
@@ -25,6 +26,8 @@ from kindred.windows.search import (
     count_outside,
     search,
 )
+
+PART_ENTRIES = 1 << 24  # after so many activations the pages read are given back (8 bytes each)
 
 _FAULTS = {NOT_POSITIVE: "activations must be positive and finite", NOT_ASCENDING: "tokens must ascend"}
 
@@ -87,27 +90,38 @@ def best_windows(
     chosen = np.zeros((len(rows), len(CRITERIA), n_top, 6), dtype=np.int64)
     scores = np.zeros((len(rows), len(CRITERIA), n_top, 3))
     count = np.zeros((len(rows), len(CRITERIA)), dtype=np.int64)
-    if n_top:
+    first_run = _first_runs(index, runs)
+    narrowest = narrowest_windows(runs, index.n_contexts * index.context_length, length, BLOCK_BITS)
+    for part in _parts(entries) if n_top else ():
         fault, row = search(
             readonly(index.token),
             readonly(index.value),
-            entries,
+            entries[part],
             runs.start,
             runs.length,
-            _first_runs(index, runs),
-            narrowest_windows(runs, index.n_contexts * index.context_length, length, BLOCK_BITS),
+            first_run,
+            narrowest,
             index.context_length,
             length,
             n_top,
-            chosen,
-            scores,
-            count,
+            chosen[part],
+            scores[part],
+            count[part],
         )
+        release(index.token)
+        release(index.value)
         if fault == OUTSIDE:
-            refuse_outside(index, [int(rows[row])], runs)
+            refuse_outside(index, [int(rows[part][row])], runs)
         if fault != FINE:
             raise ValueError(_FAULTS[fault])
     return BestWindows(count, *np.moveaxis(chosen, -1, 0), *np.moveaxis(scores, -1, 0))
+
+
+def _parts(entries: NDArray[np.int64]) -> Iterator[slice]:
+    """Yield features that follow one another, as many as have ``PART_ENTRIES`` activations, at least one."""
+    part = np.cumsum(entries[:, 1] - entries[:, 0]) // PART_ENTRIES
+    bounds = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(part)]
+    return (slice(first, stop) for first, stop in pairwise(bounds))
 
 
 def refuse_outside(index: FeatureIndex, features: Sequence[int], runs: Runs) -> None:
