@@ -20,7 +20,7 @@ from kindred.features.transposition import count, deal, place
 from kindred.mapped import readonly, release
 
 # Entries held in memory at once (8 bytes each); a row is never divided, so a block may exceed it by one row.
-BLOCK_ENTRIES = 1 << 22
+BLOCK_ENTRIES = 1 << 23
 # Features of a bucket at most, and rows of a block, as powers of two: together they fit into 32 bits.
 BUCKET_BITS = 7
 BLOCK_ROWS = 1 << 24
