@@ -18,6 +18,10 @@ from kindred.models.hooks import HookPoint, run_to_hook_points
 from kindred.models.loading import LoadedModel
 from kindred.saes.interface import Sae, SparseRows
 
+# Tokens in one forward pass on a CPU, where nothing is padded. At 4,096 a seventh of a small model's time went into
+# memory that the system takes back and gives anew; from 2,048 down none does.
+RUN_TOKENS = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
@@ -136,13 +140,29 @@ def _sae_inputs(
     mask = None if batch.attention.all() else torch.from_numpy(batch.attention.astype(np.int64)).to(device)
     # Sent ahead of the forward pass: on a GPU, to send it later would be to wait for the pass to end.
     kept = torch.from_numpy(batch.kept_in_cut).to(device)
-    hidden = run_to_hook_points(model.model, tokens, mask, list(hook_points))
+    hidden = _forward(model, tokens, mask, hook_points)
     # Hook points that name one site share a tensor, which is then gathered once.
     gathered = {
         id(tensor): tensor.reshape(-1, tensor.shape[-1]).index_select(0, kept).to(torch.float32)
         for tensor in hidden.values()
     }
     return {hook_point: gathered[id(tensor)] for hook_point, tensor in hidden.items()}
+
+
+def _forward(
+    model: LoadedModel, tokens: Tensor, mask: Tensor | None, hook_points: Sequence[HookPoint]
+) -> dict[HookPoint, Tensor]:
+    """As `run_to_hook_points`; on a CPU some contexts at a time, so that what lies between layers stays small.
+
+    With padding the batch stays whole: whether any is in it decides which attention computes it.
+    """
+    at_once = max(1, RUN_TOKENS // tokens.shape[1])
+    if tokens.device.type != "cpu" or mask is not None or len(tokens) <= at_once:
+        return run_to_hook_points(model.model, tokens, mask, hook_points)
+    runs = [run_to_hook_points(model.model, run, None, hook_points) for run in torch.split(tokens, at_once)]
+    sites = {point.site: point for point in hook_points}
+    joined = {site: torch.cat([run[point] for run in runs]) for site, point in sites.items()}
+    return {point: joined[point.site] for point in hook_points}
 
 
 def _encode_batch(sae: Sae, inputs: Tensor, batch: _Batch) -> TokenBatch:

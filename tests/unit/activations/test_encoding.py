@@ -182,6 +182,19 @@ def test_rows_are_encoded_in_bounded_chunks(
         np.testing.assert_allclose(_dense(chunked, name), _dense(whole, name), rtol=1e-4, atol=1e-5)
 
 
+def test_a_batch_without_padding_passes_in_runs(
+    model: LoadedModel, saes: list[Sae], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens, _ = _contexts()
+    is_special = tokens == BOS
+    whole = _encode(model, saes, tokens, is_special, batch_size=7)
+    for run_tokens in (1, 2 * LENGTH):
+        monkeypatch.setattr(encoding, "RUN_TOKENS", run_tokens)
+        parts = _encode(model, saes, tokens, is_special, batch_size=7)
+        for name in whole.saes:
+            np.testing.assert_allclose(_dense(parts, name), _dense(whole, name), rtol=1e-4, atol=1e-5)
+
+
 def test_batches_come_as_they_are_done(model: LoadedModel, saes: list[Sae]) -> None:
     tokens, is_special = _contexts()
     tokens[6, 1] = VOCABULARY  # no such token: the third batch cannot be encoded
