@@ -102,7 +102,12 @@ def _scatter(
             )
         place(block.first_token, bucket_bits, bucket, packed, cursor, token, value.view(np.uint32))
         n_written += n_entries
-        for array in (block.feature, block.value, *((token, value) if n_written >= RELEASE_ENTRIES else ())):
+        for array in (
+            block.feature,
+            block.value,
+            is_special,
+            *((token, value) if n_written >= RELEASE_ENTRIES else ()),
+        ):
             release(array)
         n_written %= RELEASE_ENTRIES
 

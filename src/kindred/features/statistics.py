@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kindred.artefacts.features import TABLE_COLUMNS, FeatureIndex, FeatureStatistics
 from kindred.errors import KindredError
 from kindred.features.ordering import grouped_order
+from kindred.mapped import release
 
 # Bounds of one chunk; a chunk holds at least one feature, however often it fires.
 CHUNK_ENTRIES = 1 << 21
@@ -93,6 +94,8 @@ def feature_statistics(
     top_mass = np.zeros((index.d_sae, n_top_tokens), dtype=np.float32)
     for rows in _chunk_bounds(index.offsets, chunk_entries):
         chunk = _read_chunk(index, flat_tokens, rows)
+        for mapped in (index.token, index.value, tokens):
+            release(mapped)
         for name, column in _activity(chunk, index.context_length).items():
             table[name][rows] = column
         histogram[rows] = _histogram(chunk, edges)
@@ -112,9 +115,13 @@ def log_bin_edges(
     Equal values get edges from half to twice that value, no values edges from 1 to 2. Bins are closed below and
     open above, the last one closed.
     """
-    chunks = [values[start : start + chunk_entries] for start in range(0, len(values), chunk_entries)]
-    low = min((float(chunk.min()) for chunk in chunks), default=1.0)
-    high = max((float(chunk.max()) for chunk in chunks), default=2.0)
+    lows, highs = [], []
+    for start in range(0, len(values), chunk_entries):
+        chunk = values[start : start + chunk_entries]
+        lows.append(float(chunk.min()))
+        highs.append(float(chunk.max()))
+        release(values)
+    low, high = min(lows, default=1.0), max(highs, default=2.0)
     if low == high:
         low, high = low / 2, high * 2
     edges = np.geomspace(low, high, n_bins + 1).astype(np.float32)
@@ -144,7 +151,7 @@ def _read_chunk(index: FeatureIndex, flat_tokens: NDArray[np.int32], rows: slice
         feature=np.repeat(np.arange(len(counts)), counts),
         flat=flat,
         token_id=flat_tokens[flat].astype(np.int64),
-        value=np.asarray(index.value[entries]),
+        value=np.array(index.value[entries]),
     )
 
 
