@@ -112,7 +112,7 @@ def _features(job: Job) -> list[Term]:
             10 * min(n_entries, _BLOCK_ENTRIES),
             "nothing (a constant)",
         ),
-        Term(f"{together} activations of some features", 90 * together, "tokens.n_tokens"),
+        Term(f"{together} activations of some features", 45 * together, "tokens.n_tokens"),
         Term(f"statistics of {d_sae} features", d_sae * of_feature, "features.n_bins, tokens.context_length"),
     ]
 
@@ -242,9 +242,9 @@ _BASE: Mapping[str, int] = {
     "corpus": 80,
     "tokens": 90,
     "activations": 340,
-    "features": 190,
+    "features": 130,
     "matching": 250,
-    "windows": 165,
+    "windows": 150,
     "explanation": 350,
     "scoring": 330,
     "case_study": 125,
