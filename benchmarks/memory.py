@@ -113,7 +113,8 @@ def draw(rows: Sequence[Measured], path: Path) -> None:
     """Draw one panel for each axis, one line for each step."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True, layout="constrained")
     least = min(row.n_tokens for row in rows), min(row.d_sae for row in rows)
-    steps = list(dict.fromkeys(row.step for row in rows))
+    peaks = {row.step: row.anonymous_mib for row in rows}
+    steps = sorted(peaks, key=lambda step: -peaks[step])  # the legend is in the order of the lines, about
     colours = plt.get_cmap("tab20").colors
     panels = (
         (axes[0], "n_tokens", "tokens of the corpus", [row for row in rows if row.d_sae == least[1]]),
