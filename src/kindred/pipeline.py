@@ -218,7 +218,7 @@ STEPS: Mapping[str, Step] = {
         Step("tokens", 1, "cache/tokens", _once, _tokens),
         Step("activations", 1, "cache/activations", _shards, _activations),
         Step("features", 1, "cache/features", _saes, _features),
-        Step("matching", 1, "cache/matching", _pairs, _matching),
+        Step("matching", 2, "cache/matching", _pairs, _matching),
         Step("windows", 1, "cache/windows", _saes, _windows),
         Step("explanation", 1, "cache/explanation", _saes, _explanation),
         Step("scoring", 1, "cache/scoring", _saes, _scoring),

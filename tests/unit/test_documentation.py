@@ -13,7 +13,7 @@ from kindred.artefacts.activations import ActivationShard, SparseActivations
 from kindred.artefacts.case_study import CaseStudy
 from kindred.artefacts.explanation import TEXT_COLUMNS, Explanations
 from kindred.artefacts.features import FeatureIndex, Features
-from kindred.artefacts.matching import Matching
+from kindred.artefacts.matching import Matching, Proof
 from kindred.artefacts.tokens import Tokens
 from kindred.artefacts.windows import Windows
 from kindred.corpus.document import Document
@@ -67,7 +67,18 @@ def empty_values() -> dict[str, object]:
         "tokens": Tokens(contexts, [("source", "label")]),
         "activations": ActivationShard(0, 1, 4, {"a": 1}, {"a": sparse}),
         "features": Features(index, statistics),
-        "matching": Matching(WHOLE, WHOLE, SINGLE, {}, pd.DataFrame({"left": WHOLE}), {}, (), 1, 1, {}),
+        "matching": Matching(
+            WHOLE,
+            WHOLE,
+            SINGLE,
+            {},
+            pd.DataFrame({"left": WHOLE}),
+            {},
+            (),
+            1,
+            1,
+            {"a": Proof(0.0, 0.0, curves[0:0, 0], curves[0:0, 0])},
+        ),
         "windows": Windows({}, pd.DataFrame({"feature": WHOLE})),
         "explanation": Explanations(
             features=WHOLE,
@@ -92,7 +103,8 @@ def test_the_files_named_are_those_written(name: str, tmp_path: Path) -> None:
     module = import_module(f"kindred.artefacts.{name}")
     module.save(empty_values()[name], tmp_path)
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    named = {file.replace("{sae}", "a") for file, _ in documented_entries(module.save.__doc__, "Files")}
+    files = [file for file, _ in documented_entries(module.save.__doc__, "Files")]
+    named = {file.replace("{sae}", "a").replace("{similarity}", "a") for file in files}
     assert named == written
     module.load(tmp_path)
 
