@@ -1,7 +1,7 @@
 """Rounds of eai-delphi's LatentCache, in an environment of its own: one for each line that comes in.
 
 `.venv-delphi/bin/python benchmarks/peers/delphi_cache.py SETUP.json`. Imports and loading happen before it answers
-`ready`; each round answers with its seconds. Unlike ours it runs the upper layers and the head, makes dense
+`ready`; each round answers `done` and its seconds. Unlike ours it runs the upper layers and the head, makes dense
 activations of a whole batch, keeps all of them in memory until the end, counts firings, encodes and keeps special
 tokens, rounds values to float16, and writes 8 bytes for each activation and the tokens once for each split.
 """
@@ -41,7 +41,7 @@ def main() -> None:
         cache = LatentCache(model, {setup["hook_point"]: encode}, batch_size=setup["batch_size"])
         cache.run(tokens.numel(), tokens)
         cache.save_splits(N_SPLITS, directory)
-        print(time.perf_counter() - start, flush=True)
+        print("done", time.perf_counter() - start, flush=True)
 
 
 def _sae(setup: dict) -> SparseCoder:

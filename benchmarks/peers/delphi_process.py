@@ -31,7 +31,7 @@ class Delphi:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
-        self._answer()
+        self._wait_for("ready")
 
     def __enter__(self) -> Self:
         return self
@@ -47,15 +47,16 @@ class Delphi:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        self._answer()
+        self._wait_for("done")
 
-    def _answer(self) -> str:
+    def _wait_for(self, word: str) -> None:
+        """Read lines up to the one that begins with this word; libraries write there too."""
         assert self._process.stdout is not None
-        answer = self._process.stdout.readline()
-        if not answer:
-            self._log.seek(0)
-            raise RuntimeError(f"the peer has ended: {self._log.read()[-2000:]}")
-        return answer
+        for line in self._process.stdout:
+            if line.startswith(word):
+                return
+        self._log.seek(0)
+        raise RuntimeError(f"the peer has ended: {self._log.read()[-2000:]}")
 
 
 def cached_rows(
