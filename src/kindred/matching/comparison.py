@@ -162,7 +162,10 @@ class Comparison:
         bounds = np.full(len(rows), -np.inf)
         if not len(rows):
             return Pairs.joined([]), bounds
-        columns = torch.from_numpy(self.columns).to(self._device, torch.float32)
+        is_kept = self._column_tensor.dtype == torch.float32
+        columns = (
+            self._column_tensor if is_kept else torch.from_numpy(self.columns).to(self._device, torch.float32)
+        )
         paid = torch.from_numpy(prices).to(self._device, torch.float32)
         for start in range(0, len(rows), step):
             own = rows[start : start + step]
@@ -208,7 +211,9 @@ def _fast_dtype(device: str, n_features: int) -> torch.dtype:
 
 
 def _rounded(rows: NDArray[np.float64], dtype: torch.dtype, device: str) -> tuple[Tensor, float]:
-    """Return the rows in another precision, and the largest distance by which rounding moved one."""
+    """Return unit rows in another precision, and how far rounding has moved one at most."""
+    if dtype == torch.float32:
+        return torch.from_numpy(rows.astype(np.float32)).to(device), 2 * _FLOAT32_ROUNDING
     rounded = torch.empty(rows.shape, dtype=dtype)
     farthest = 0.0
     for start in range(0, len(rows), TILE_ROWS):
