@@ -41,7 +41,7 @@ bench-gpu: $(VENV)/.complete .venv-delphi/.complete
 # What takes long: memory of each step, 10 M tokens within 4 GiB, and the matching of 131,072 features (hours).
 bench-long: $(VENV)/.complete
 	$(IN_ENVIRONMENT) python benchmarks/memory.py
-	$(IN_ENVIRONMENT) python benchmarks/end_to_end.py
+	$(IN_ENVIRONMENT) python benchmarks/end_to_end.py --out benchmarks/end_to_end.json
 	$(IN_ENVIRONMENT) python benchmarks/matching.py
 
 # The shipped model and SAEs, trained anew from the documentation of the installed packages (hours on two cores).

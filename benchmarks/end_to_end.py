@@ -7,14 +7,16 @@ latents, 2 cores, 4 GiB); --tokens 200000 to see that it works.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from synthetic_project import Sizes, make_project
 from watching import Peak, Watch
@@ -114,6 +116,24 @@ def stated(job_mb: int, all_mb: int) -> list[str]:
     ]
 
 
+def results(
+    sizes: Sizes, peaks: Sequence[Peak], watch: Watch, seconds: float, group: Group | None
+) -> dict[str, Any]:
+    """What `report` prints, for benchmarks/end_to_end.json, from which docs/scaling.md is worked out."""
+    steps = {}
+    for step in dict.fromkeys(peak.step for peak in peaks):
+        own = [peak for peak in peaks if peak.step == step]
+        steps[step] = {
+            "jobs": len(own),
+            "seconds": round(sum(peak.seconds for peak in own), 1),
+            "anonymous_mib": round(max(peak.anonymous for peak in own)),
+        }
+    whole = {"minutes": round(seconds / 60, 1), "anonymous_mib": round(watch.together)}
+    if group is not None:
+        whole |= {"charged_mib": group.peak() // MIB, **group.events()}
+    return {"sizes": asdict(sizes), "steps": steps, "whole": whole}
+
+
 def report(peaks: Sequence[Peak], watch: Watch, seconds: float, group: Group | None) -> None:
     """Print a table of the steps and the peaks of the whole."""
     print(
@@ -146,6 +166,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="where the project is built, and kept (needs 12 GB for 10 M tokens)"
     )
+    parser.add_argument("--out", type=Path, help="file of results, besides what is printed (JSON)")
     options = parser.parse_args()
     sizes = Sizes(
         options.tokens,
@@ -168,7 +189,11 @@ def main() -> None:
         command = ["snakemake", "--cores", "2", "--quiet=all", *stated(all_mb // 2, all_mb)]
         group = Group.make(limit)
         try:
-            report(*run(project, command, group), group)
+            measured = run(project, command, group)
+            report(*measured, group)
+            if options.out is not None:
+                found = results(sizes, *measured, group)
+                options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         finally:
             if group is not None:
                 group.remove()
