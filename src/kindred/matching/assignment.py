@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kindred.matching.candidates import Candidates, Thresholds, collect, thresholds
+from kindred.matching.candidates import Thresholds, collect, thresholds
 from kindred.matching.comparison import Comparison, Pairs
 from kindred.matching.sparse_assignment import Prices, settle
 
@@ -131,8 +131,7 @@ class _Search:
 
     def _add(self, found: Pairs) -> None:
         """Make pairs candidates, and take the columns from the rows that one of them suits better."""
-        joined = Pairs.joined([self.candidates.pairs, found])
-        self.candidates = Candidates.of_pairs(joined, self.comparison.shape)
+        self.candidates = self.candidates.with_pairs(found)
         n_rows, n_columns = self.comparison.shape
         if n_rows < n_columns:
             # A column that costs something must stay matched, so prices cannot be kept.
@@ -153,23 +152,23 @@ class _Search:
 
     def nearest_of_rows(self) -> NDArray[np.float64]:
         """Return each row's largest similarity with any column, [row]."""
-        return _nearest(self.comparison, self.collected, self.above.of_row)
+        largest = self.collected.largest_margins(np.zeros(self.comparison.shape[1]))
+        return _nearest(self.comparison, largest, self.above.of_row)
 
     def nearest_of_columns(self) -> NDArray[np.float64]:
         """Return each column's largest similarity with any row, [column]."""
-        turned = Pairs(self.collected.column.astype(np.int64), self.collected.row, self.collected.similarity)
-        by_column = Candidates.of_pairs(turned, self.comparison.shape[::-1])
-        return _nearest(self.comparison.transposed(), by_column, self.above.of_column)
+        largest = np.full(self.comparison.shape[1], -np.inf)
+        np.maximum.at(largest, self.collected.column, self.collected.similarity)
+        return _nearest(self.comparison.transposed(), largest, self.above.of_column)
 
 
 def _nearest(
-    comparison: Comparison, collected: Candidates, threshold: NDArray[np.float64]
+    comparison: Comparison, largest: NDArray[np.float64], threshold: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return each row's largest similarity: among the pairs collected if one exceeds the threshold, else among all."""
-    free = np.zeros(comparison.shape[1])
-    nearest = collected.largest_margins(free)
-    unknown = np.flatnonzero(nearest <= threshold)
-    found, _ = comparison.best_of(unknown, free, 1)
+    """Return each row's largest similarity: that of its candidates if it exceeds the threshold, else among all."""
+    unknown = np.flatnonzero(largest <= threshold)
+    found, _ = comparison.best_of(unknown, np.zeros(comparison.shape[1]), 1)
+    nearest = largest.copy()
     nearest[found.row] = found.similarity
     return nearest
 
@@ -193,6 +192,9 @@ def lowest_indices(
     Returns:
         Left indices, ascending, and the right index of each.
     """
+    if len(np.unique(left_class)) == len(left_class) and len(np.unique(right_class)) == len(right_class):
+        order = np.argsort(left)  # nothing is interchangeable
+        return left[order], right[order]
     partners: dict[int, list[int]] = defaultdict(
         list
     )  # of a left class: the classes of its pairs' right features
@@ -214,6 +216,9 @@ def lowest_indices(
 
 def _classes(directions: NDArray[np.float64]) -> NDArray[np.int64]:
     """Number the features so that those with bit-identical directions share a number."""
+    classes = np.arange(len(directions))
+    _, group, size = np.unique(directions[:, 0], return_inverse=True, return_counts=True)
     seen: dict[bytes, int] = {}
-    keys = (row.tobytes() for row in directions)
-    return np.array([seen.setdefault(key, len(seen)) for key in keys], dtype=np.int64)
+    for feature in np.flatnonzero(size[group] > 1).tolist():  # alike in their first number at least
+        classes[feature] = seen.setdefault(directions[feature].tobytes(), feature)
+    return classes

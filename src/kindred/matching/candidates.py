@@ -30,21 +30,24 @@ class Candidates:
 
     @classmethod
     def of_pairs(cls, pairs: Pairs, shape: tuple[int, int]) -> "Candidates":
-        """Order pairs by row and column, each taken once."""
-        _, first = np.unique(pairs.row * shape[1] + pairs.column, return_index=True)
+        """Order pairs by row; those of one row come by column."""
         indptr = np.zeros(shape[0] + 1, dtype=np.int64)
-        np.cumsum(np.bincount(pairs.row[first], minlength=shape[0]), out=indptr[1:])
-        return cls(indptr, pairs.column[first].astype(np.int32), pairs.similarity[first])
+        np.cumsum(np.bincount(pairs.row, minlength=shape[0]), out=indptr[1:])
+        return cls(indptr, *_placed(indptr[:-1].copy(), pairs.row, pairs.column, pairs.similarity))
 
     @property
     def row(self) -> NDArray[np.int64]:
         """The row of each candidate, int64 [candidate]."""
         return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
 
-    @property
-    def pairs(self) -> Pairs:
-        """The same as pairs."""
-        return Pairs(self.row, self.column.astype(np.int64), self.similarity)
+    def with_pairs(self, pairs: Pairs) -> "Candidates":
+        """These candidates and others, some of which may be among them already."""
+        n_columns = int(max(self.column.max(initial=0), pairs.column.max(initial=0))) + 1
+        unique = np.unique(pairs.row * n_columns + pairs.column, return_index=True)[1]
+        more = Candidates.of_pairs(pairs.take(unique), (len(self.indptr) - 1, n_columns))
+        return Candidates(
+            *_merged(self.indptr, self.column, self.similarity, more.indptr, more.column, more.similarity)
+        )
 
     def largest_margins(self, prices: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return each row's largest similarity minus price over its candidates, minus infinity without any, [row]."""
@@ -106,3 +109,52 @@ def collect(comparison: Comparison, above: Thresholds) -> Candidates:
     """Find all pairs above the threshold of their row or of their column."""
     pairs = Pairs.joined(list(comparison.above(above.of_row, above.of_column)))
     return Candidates.of_pairs(pairs, comparison.shape)
+
+
+@compiled
+def _placed(
+    cursor: NDArray[np.int64],
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    similarity: NDArray[np.float64],
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Put each pair where the next one of its row belongs."""
+    placed = np.empty(len(row), np.int32), np.empty(len(row))
+    for pair in range(len(row)):
+        to = cursor[row[pair]]
+        cursor[row[pair]] += 1
+        placed[0][to], placed[1][to] = column[pair], similarity[pair]
+    return placed
+
+
+@compiled
+def _merged(
+    indptr: NDArray[np.int64],
+    column: NDArray[np.int32],
+    similarity: NDArray[np.float64],
+    more_indptr: NDArray[np.int64],
+    more_column: NDArray[np.int32],
+    more_similarity: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    """Merge two sets of candidates row by row; what is in both is taken once."""
+    merged_indptr = np.zeros_like(indptr)
+    merged_column = np.empty(len(column) + len(more_column), np.int32)
+    merged = np.empty(len(column) + len(more_column))
+    to = 0
+    for row in range(len(indptr) - 1):
+        one, other = indptr[row], more_indptr[row]
+        while one < indptr[row + 1] or other < more_indptr[row + 1]:
+            ahead = other == more_indptr[row + 1] or (
+                one < indptr[row + 1] and column[one] <= more_column[other]
+            )
+            if ahead:
+                if other < more_indptr[row + 1] and column[one] == more_column[other]:
+                    other += 1
+                merged_column[to], merged[to] = column[one], similarity[one]
+                one += 1
+            else:
+                merged_column[to], merged[to] = more_column[other], more_similarity[other]
+                other += 1
+            to += 1
+        merged_indptr[row + 1] = to
+    return merged_indptr, merged_column[:to].copy(), merged[:to].copy()

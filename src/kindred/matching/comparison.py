@@ -7,6 +7,7 @@ Accuracy and Stability of Numerical Algorithms, section 3.1.)
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,14 +93,11 @@ class Comparison:
     def sampled_quantile(self, columns: NDArray[np.int64], rank: int) -> NDArray[np.float64]:
         """Return for each row its ``rank`` th largest similarity with some columns, in float64, [row]."""
         others = torch.from_numpy(self.columns[columns]).to(self._device)
-        largest = [
-            (torch.from_numpy(self.rows[start : start + TILE_ROWS]).to(self._device) @ others.T)
-            .topk(rank, dim=1)
-            .values[:, -1]
-            .cpu()
-            for start in range(0, len(self.rows), TILE_ROWS)
-        ]
-        return np.asarray(torch.cat(largest).numpy())
+        largest = np.empty(len(self.rows))
+        for start in range(0, len(self.rows), TILE_ROWS):
+            own = torch.from_numpy(self.rows[start : start + TILE_ROWS]).to(self._device)
+            largest[start : start + TILE_ROWS] = _ranked((own @ others.T).cpu().numpy(), rank)
+        return largest
 
     def above(
         self,
@@ -212,16 +210,47 @@ def _fast_dtype(device: str, n_features: int) -> torch.dtype:
 
 def _rounded(rows: NDArray[np.float64], dtype: torch.dtype, device: str) -> tuple[Tensor, float]:
     """Return unit rows in another precision, and how far rounding has moved one at most."""
-    if dtype == torch.float32:
-        return torch.from_numpy(rows.astype(np.float32)).to(device), 2 * _FLOAT32_ROUNDING
     rounded = torch.empty(rows.shape, dtype=dtype)
-    farthest = 0.0
     for start in range(0, len(rows), TILE_ROWS):
-        exact = torch.from_numpy(rows[start : start + TILE_ROWS])
-        rounded[start : start + TILE_ROWS] = exact
-        moved = rounded[start : start + TILE_ROWS].double() - exact
-        farthest = max(farthest, float(torch.linalg.vector_norm(moved, dim=1).max()))
+        rounded[start : start + TILE_ROWS] = torch.from_numpy(rows[start : start + TILE_ROWS])
+    if dtype == torch.float32:
+        return rounded.to(device), 2 * _FLOAT32_ROUNDING
+    value_of_bits = (np.arange(1 << 16, dtype=np.uint32) << 16).view(np.float32)
+    farthest = _farthest(rows, rounded.view(torch.int16).numpy().view(np.uint16), value_of_bits)
     return rounded.to(device), farthest * (1 + 1e-9)
+
+
+@compiled
+def _farthest(
+    rows: NDArray[np.float64], bits: NDArray[np.uint16], value_of_bits: NDArray[np.float32]
+) -> float:
+    """Return the largest distance between a row and its bfloat16 form."""
+    farthest = 0.0
+    for row in range(len(rows)):
+        distance = 0.0
+        for at in range(rows.shape[1]):
+            moved = rows[row, at] - value_of_bits[bits[row, at]]
+            distance += moved * moved
+        farthest = max(farthest, distance)
+    return math.sqrt(farthest)
+
+
+@compiled
+def _ranked(values: NDArray[np.float64], rank: int) -> NDArray[np.float64]:
+    """Return the ``rank`` th largest value of each row, [row]."""
+    ranked = np.empty(len(values))
+    largest = np.empty(rank)
+    for row in range(len(values)):
+        largest[:] = -np.inf
+        for value in values[row]:
+            if value > largest[-1]:
+                at = rank - 1
+                while at > 0 and largest[at - 1] < value:
+                    largest[at] = largest[at - 1]
+                    at -= 1
+                largest[at] = value
+        ranked[row] = largest[-1]
+    return ranked
 
 
 def positions_above(
