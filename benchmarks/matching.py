@@ -3,6 +3,7 @@
 `python benchmarks/matching.py` matches 131,072 with 131,072 features, half of them shared, and prints the proof.
 """
 
+import json
 import resource
 import time
 from collections.abc import Iterator
