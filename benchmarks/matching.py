@@ -128,6 +128,16 @@ def main() -> None:
     print(
         f"total {assignment.total:.6f}, no matching exceeds {assignment.upper_bound:.6f} (gap {assignment.gap:.1e})"
     )
+    found = {
+        "d_sae": len(left),
+        "d": D_MODEL,
+        "device": device,
+        "seconds": round(seconds, 1),
+        "peak_gib": round(peak, 2),
+        "total": assignment.total,
+        "gap": assignment.gap,
+    }
+    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

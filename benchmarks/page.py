@@ -3,7 +3,7 @@
 import json
 
 from measure import Row
-from run import COLUMNS, FOLDER, cells, table_line
+from run import COLUMNS, FOLDER, MODULES, cells, table_line
 
 PAGE = FOLDER.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- from benchmarks/results.json by benchmarks/page.py -->", "<!-- end -->"
@@ -14,7 +14,8 @@ def with_table(page: str, document: dict) -> str:
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     fields = set(Row.__dataclass_fields__)
-    rows = [Row(**{name: value for name, value in row.items() if name in fields}) for row in document["rows"]]
+    found = [row for module in MODULES for row in document["rows"][module]]
+    rows = [Row(**{name: value for name, value in row.items() if name in fields}) for row in found]
     lines = [
         f"{document['device']}; {document['threads']} threads on both sides; torch {document['torch']}.",
         "",

@@ -1,6 +1,7 @@
 """Every benchmark as one table of ratios, and as benchmarks/results.json: `python benchmarks/run.py`.
 
-`--only activations,matching` runs some and writes nothing, `--device cuda` runs on a GPU, into results_cuda.json.
+`--only activations,matching` runs some and writes nothing; with `--out` their rows take the place of those in that file.
+`--device cuda` runs on a GPU, into results_cuda.json.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +33,20 @@ def main() -> None:
     settings = Settings(
         device=arguments.device, threads=arguments.threads, rounds=arguments.rounds, small=arguments.small
     )
-    document: dict[str, Any] = {
-        "device": _device(arguments.device),
-        "threads": arguments.threads,
-        "torch": torch.__version__,
-        "minutes": {},
-        "failed": [],
-        "rows": [],
-    }
+    setting = {"device": _device(arguments.device), "threads": arguments.threads, "torch": torch.__version__}
+    document: dict[str, Any] = setting | {"minutes": {}, "failed": [], "rows": {}}
+    if arguments.only and arguments.out and arguments.out.exists():
+        earlier = json.loads(arguments.out.read_text(encoding="utf-8"))
+        if {name: earlier[name] for name in setting} == setting:
+            document = earlier
     print(table_line(COLUMNS), table_line(["---"] * len(COLUMNS)), sep="\n", flush=True)
     for module in arguments.only or (MODULES if arguments.device == "cpu" else ON_GPU):
         started = time.perf_counter()
+        document["rows"][module] = []
+        document["failed"] = [failed for failed in document["failed"] if failed != module]
         try:
             for row in importlib.import_module(module).rows(settings):
-                document["rows"].append(asdict(row) | {"speed": row.speed, "met": row.met})
+                document["rows"][module].append(asdict(row) | {"speed": row.speed, "met": row.met})
                 print(table_line(cells(row)), flush=True)
         except Exception:  # the others are worth having; this one is named at the end
             traceback.print_exc()
@@ -56,10 +58,11 @@ def main() -> None:
 
 
 def _conclude(document: dict[str, Any], out: Path | None) -> None:
-    missed = sum(row["met"] is False for row in document["rows"])
+    rows = list(chain.from_iterable(document["rows"].values()))
+    missed = sum(row["met"] is False for row in rows)
     minutes = sum(document["minutes"].values())
     where = f"; written to {out}" if out else ""
-    print(f"\n{len(document['rows'])} rows in {minutes:.0f} minutes, {missed} below their target{where}")
+    print(f"\n{len(rows)} rows in {minutes:.0f} minutes, {missed} below their target{where}")
     if document["failed"]:
         sys.exit(f"failed: {', '.join(document['failed'])}")
 

@@ -1,7 +1,7 @@
 """The table of docs/scaling.md, worked out from measured rates: `python benchmarks/scaling.py`.
 
-Rates come from results.json (products per second, share of the limit that the step reaches) and end_to_end.json (seconds
-of each step on 10 M tokens); bytes from the formats of the artefacts (docs/artefacts.md).
+Rates come from results.json (products per second, share of the limit that the step reaches), matching.json and
+end_to_end.json (seconds of each step on 10 M tokens); bytes from the formats of the artefacts (docs/artefacts.md).
 """
 
 import json
@@ -48,9 +48,7 @@ def seconds(experiment: Experiment, results: dict[str, Any], measured: dict[str,
     """Wall seconds of each step on jobs of two cores."""
     e = experiment
     steps, sizes = measured["steps"], measured["sizes"]
-    reached = min(
-        row["speed"] for row in results["rows"] if row["step"] == "activations" and row["against"] == "limit"
-    )
+    reached = min(row["speed"] for row in results["rows"]["activations"] if row["against"] == "limit")
     products = 2 * e.n_tokens * (e.n_weights + e.n_saes * e.d_model * e.d_sae)
     per_token = e.n_tokens / sizes["n_tokens"]
     per_entry = per_token * e.k / sizes["k"]
@@ -68,7 +66,7 @@ def seconds(experiment: Experiment, results: dict[str, Any], measured: dict[str,
 def product_rate(results: dict[str, Any]) -> float:
     """Multiplications and additions per second of the largest float32 product measured, in twos."""
     row = max(
-        (row for row in results["rows"] if row["step"] == "matching" and row["against"] == "limit"),
+        (row for row in results["rows"]["matching"] if row["against"] == "limit"),
         key=lambda row: row["reference_seconds"],
     )
     n = int(row["case"].split()[-1])

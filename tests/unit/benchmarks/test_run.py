@@ -20,6 +20,7 @@ def test_benchmarks_run_at_small_sizes(tmp_path: Path) -> None:
     document = json.loads(out.read_text())
     assert document["failed"] == []
     assert set(document["minutes"]) == set(MODULES)
-    assert {row["step"] for row in document["rows"]} == set(MODULES)
-    assert all(row["seconds"] > 0 and row["reference_seconds"] > 0 for row in document["rows"])
-    assert done.stdout.count("\n| ") >= len(document["rows"])
+    rows = [row for module in MODULES for row in document["rows"][module]]
+    assert {row["step"] for row in rows} == set(MODULES)
+    assert all(row["seconds"] > 0 and row["reference_seconds"] > 0 for row in rows)
+    assert done.stdout.count("\n| ") >= len(rows)
