@@ -1,7 +1,7 @@
 """Every benchmark as one table of ratios, and as benchmarks/results.json: `python benchmarks/run.py`.
 
-`--only activations,matching` runs some and writes nothing; with `--out` their rows take the place of those in that file.
-`--device cuda` runs on a GPU, into results_cuda.json.
+`--only activations,matching` runs some and writes nothing; with `--out` their rows take the place of those in that
+file. `--device cuda` runs on a GPU, into results_cuda.json.
 """
 
 import argparse
