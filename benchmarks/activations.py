@@ -85,7 +85,7 @@ def _cases_on_cpu(small: bool) -> Iterator[Case]:
             num_attention_heads=d_model // 64,
             max_position_embeddings=256,
         )
-        model, n_tokens = f"d {d_model}", 8192 if small else 16384
+        model, n_tokens = f"d {d_model}", 8192 if small or d_model == 512 else 16384
         widths = (1024,) if small else (4096, 16384)
         for d_sae in widths:
             for length in (128, 256):

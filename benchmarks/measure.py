@@ -46,8 +46,6 @@ class Row:
         rounds: Of how many.
         target: Least `speed` that is asked for; None if none is.
         note: What a reader of the row has to know.
-        amount: How much of `unit` was worked through in those seconds, for rates; None if that says nothing.
-        unit: Such as `tokens`, `bytes`, `multiplications`.
     """
 
     step: str
@@ -59,8 +57,6 @@ class Row:
     rounds: int
     target: float | None
     note: str = ""
-    amount: float | None = None
-    unit: str = ""
 
     @property
     def speed(self) -> float:
@@ -86,7 +82,7 @@ def by_turns(
     settings: Settings,
     *,
     rounds: int | None = None,
-    warm: bool = True,
+    warm: bool | None = None,
 ) -> dict[str, float]:
     """Return the median wall seconds of each way.
 
@@ -94,12 +90,14 @@ def by_turns(
         ways: What is timed, by name. A way must leave things as it found them.
         settings: Device and number of rounds.
         rounds: In place of those of the settings, for what takes minutes.
-        warm: Whether each way runs once before it is timed.
+        warm: Whether each way runs once before it is timed; None: if there are too few rounds for a median to pass over
+            a cold first one.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for work in ways.values() if warm else ():
+    n_rounds = rounds or settings.rounds
+    for work in ways.values() if (n_rounds < 3 if warm is None else warm) else ():
         work()
-    for _ in range(rounds or settings.rounds):
+    for _ in range(n_rounds):
         for name, work in ways.items():
             start = _now(settings.device)
             work()
