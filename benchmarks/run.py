@@ -29,6 +29,10 @@ FOLDER = Path(__file__).parent
 def main() -> None:
     """Run the benchmarks, print and keep each row as it is done; status 1 if one of them failed."""
     arguments = _arguments()
+    if arguments.device != "cpu" and not torch.cuda.is_available():
+        sys.exit(
+            f"--device {arguments.device}: torch {torch.__version__} finds no GPU here; nothing was measured"
+        )
     torch.set_num_threads(arguments.threads)
     settings = Settings(
         device=arguments.device, threads=arguments.threads, rounds=arguments.rounds, small=arguments.small
