@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 
 TABLE = Path(__file__).with_suffix(".csv")
 FIGURE = ROOT / "docs" / "figures" / "memory.png"
-N_TOKENS = (250_000, 500_000, 1_000_000)
+N_TOKENS = (250_000, 1_000_000, 4_000_000)
 D_SAE = (2048, 8192, 16384)
 MEMORY_LOG = "memory: "
 
