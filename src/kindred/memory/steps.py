@@ -112,7 +112,7 @@ def _features(job: Job) -> list[Term]:
             10 * min(n_entries, _BLOCK_ENTRIES),
             "nothing (a constant)",
         ),
-        Term(f"{together} activations of some features", 45 * together, "tokens.n_tokens"),
+        Term(f"{together} activations of some features", 60 * together, "tokens.n_tokens"),
         Term(f"statistics of {d_sae} features", d_sae * of_feature, "features.n_bins, tokens.context_length"),
     ]
 
@@ -128,7 +128,7 @@ def _matching(job: Job) -> list[Term]:
     return [
         Term("weights and unit rows of both SAEs", 4 * weights, lower),
         Term("tiles of similarities", 3 * 4 * min(most, 2048) * min(most, 8192), "nothing (a constant)"),
-        Term(f"candidate pairs of {n_features} features", n_features * 64 * 60, lower),
+        Term(f"candidate pairs of {n_features} features", n_features * 64 * 100, lower),
     ]
 
 
@@ -243,7 +243,7 @@ _BASE: Mapping[str, int] = {
     "tokens": 90,
     "activations": 340,
     "features": 130,
-    "matching": 250,
+    "matching": 260,
     "windows": 150,
     "explanation": 350,
     "scoring": 330,
