@@ -38,7 +38,7 @@ bench: $(VENV)/.complete .venv-delphi/.complete
 bench-gpu: $(VENV)/.complete .venv-delphi/.complete
 	$(IN_ENVIRONMENT) python benchmarks/run.py --device cuda
 
-# What takes long: memory of each step, 10 M tokens within 4 GiB, and the matching of 131,072 features (hours).
+# What takes long: memory of each step, 10 M tokens within 4 GiB, and the matching of 131,072 features (an hour).
 bench-long: $(VENV)/.complete
 	$(IN_ENVIRONMENT) python benchmarks/memory.py
 	$(IN_ENVIRONMENT) python benchmarks/end_to_end.py --out benchmarks/end_to_end.json

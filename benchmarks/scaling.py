@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from page import between
 from run import FOLDER, table_line
 
 PAGE = FOLDER.parent / "docs" / "scaling.md"
@@ -118,9 +119,7 @@ def _size(value: float) -> str:
 
 def with_table(page: str, results: dict[str, Any], measured: dict[str, Any]) -> str:
     """Return the page with its table made anew."""
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return f"{before}{BEGIN}\n\n" + "\n".join(table(results, measured)) + f"\n\n{END}{after}"
+    return between(page, BEGIN, END, table(results, measured))
 
 
 def main() -> None:

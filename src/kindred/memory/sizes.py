@@ -1,25 +1,21 @@
 """Sizes that are known before a job starts: of the model, the SAEs and the artefacts, by their headers alone.
 
-What lies on a hub and was not fetched yet has no size, nor has what is damaged, missing or of an unknown form (whoever
-loads it says so); the estimate then leaves it out.
+What lies on a hub and was not fetched yet has no size; the estimate then leaves it out. A file that is missing or
+damaged raises OSError, ValueError or LookupError: nothing is estimated then, and whoever loads it says what is wrong.
 """
 
 import json
 import math
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
 from kindred.params import Params
 from kindred.params.saes import BatchTopKSae, FolderSae, SparsifySae
 
-Arguments = ParamSpec("Arguments")
-Size = TypeVar("Size")
 _ITEM_SIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _SAFETENSORS = ("sae_weights.safetensors", "sae.safetensors")
 
@@ -60,20 +56,6 @@ class SaeSize:
         return 2 * 4 * self.d_sae * self.d_model
 
 
-def _if_readable(size: Callable[Arguments, Size | None]) -> Callable[Arguments, Size | None]:
-    """Let a size be unknown where its files cannot be understood."""
-
-    @wraps(size)
-    def known(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Size | None:
-        try:
-            return size(*args, **kwargs)
-        except (OSError, ValueError, KeyError, TypeError, StopIteration, struct.error):
-            return None
-
-    return known
-
-
-@_if_readable
 def model_size(params: Params) -> ModelSize | None:
     """The size of the model, None if it is not in a local folder."""
     folder = Path(params.model.source)
@@ -96,7 +78,6 @@ def model_size(params: Params) -> ModelSize | None:
     )
 
 
-@_if_readable
 def sae_size(params: Params, name: str) -> SaeSize | None:
     """The size of an SAE, None if it is not in a local folder."""
     entry = params.saes[name]
@@ -108,8 +89,8 @@ def sae_size(params: Params, name: str) -> SaeSize | None:
         return SaeSize(_first(config, "dict_size"), _first(config, "act_size"))
     if isinstance(entry, SparsifySae) and entry.hookpoint is not None:
         folder /= entry.hookpoint
-    file = next(folder / name for name in _SAFETENSORS if (folder / name).is_file())
-    d_sae, d_model = _header(file)["W_dec"]["shape"]
+    files = [folder / name for name in _SAFETENSORS if (folder / name).is_file()]
+    d_sae, d_model = _header(files[0])["W_dec"]["shape"]
     return SaeSize(d_sae, d_model)
 
 
@@ -149,7 +130,7 @@ def _n_weights(folder: Path) -> int:
 def _header(file: Path) -> dict[str, Any]:
     """Type and shape of each tensor of a safetensors file."""
     with file.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
+        length = int.from_bytes(stream.read(8), "little")
         if length > file.stat().st_size:
             raise ValueError(f"{file} is no safetensors file")
         header: dict[str, Any] = json.loads(stream.read(length))
