@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from kindred.arithmetic import Arithmetic
 from kindred.artefacts.folder import SIDECAR, Manifest, artefact_files, file_sha256, read_manifest
 from kindred.environment import Environment, environment
 from kindred.errors import KindredError
@@ -70,6 +71,11 @@ class Provenance(BaseModel):
     corpus: str
     chain: dict[str, Link]
     environment: Environment
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """How it was computed; what was made before there was a choice was made by the processor's own."""
+        return "portable" if self.params.get("arithmetic") == "portable" else "fast"
 
 
 def link(manifest: Manifest) -> Link:
@@ -132,8 +138,8 @@ def read_provenance(text: bytes, place: str) -> Provenance:
 def write_sidecars(directory: Path, place: Path, inputs: Iterable[Path], params: Params) -> None:
     """Write a sidecar for each table in a folder.
 
-    Where the sidecar that HEAD has would differ in nothing but the commit, that one is kept: what is made again in
-    the same way was first made there.
+    Where the sidecar that HEAD has would differ in nothing but the commit (and the processor, in portable arithmetic),
+    that one is kept: what is made again in the same way was first made there.
 
     Args:
         directory: Where the tables are being written.
@@ -183,8 +189,14 @@ def _origin(inputs: Iterable[Path], params: Params, repository: Repository | Non
         "models": model_fingerprints(params),
         "corpus": next(link.content for link in links.values() if link.step == "corpus"),
         "chain": links,
-        "environment": environment(),
+        "environment": environment(params.arithmetic),
     }
+
+
+def _what_counts(record: Provenance) -> dict[str, Any]:
+    """What makes a table another one: everything but the commit and what cannot change a number."""
+    found = record.model_dump(exclude={"commit", "uncommitted", "environment"})
+    return found | {"environment": record.environment.that_counts(record.arithmetic)}
 
 
 def _repository() -> Repository | None:
@@ -206,5 +218,5 @@ def _committed(repository: Repository | None, path: str, new: Provenance) -> Pro
         old = read_provenance(text, path)
     except KindredError:  # of another version: the new one takes its place
         return None
-    same = old.model_copy(update={"commit": new.commit, "uncommitted": new.uncommitted}) == new
+    same = _what_counts(old) == _what_counts(new)
     return old if same and old.commit and not old.uncommitted else None

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kindred.arithmetic import refuse_unfit_processor
 from kindred.artefacts.folder import MANIFEST
 from kindred.artefacts.writing import remove_left_overs
+from kindred.environment import instruction_sets, processor
 from kindred.errors import KindredError
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
@@ -36,6 +38,7 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
     if not main_process:
         return Params.model_validate_json(SNAPSHOT.read_bytes())
     params = load_params(Path("params.yaml"), experiment=experiment)
+    refuse_unfit_processor(params.arithmetic, instruction_sets(), processor())
     if needs_sources:
         check_files(params)
     snapshot = params.model_dump_json(indent=1) + "\n"

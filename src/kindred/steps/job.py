@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import threadpoolctl
 
+from kindred.arithmetic import settle
 from kindred.artefacts.writing import writing
 from kindred.errors import KindredError
 from kindred.lineage import Lineage
@@ -147,6 +148,7 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         job.check_memory(arguments.memory)
         with threadpoolctl.threadpool_limits(params.model.threads):
             _limit_torch_threads(params.model.threads)
+            settle(params.arithmetic)
             _silence_bars()
             work(job)
     except KindredError as error:
