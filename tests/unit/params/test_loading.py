@@ -56,7 +56,7 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
             30,
             "params.yaml: windows.lenght = 30: unknown key; did you mean windows.length? (allowed: length, n_top)",
         ),
-        ("windws", {}, "windws = {}: unknown key; did you mean windows? (allowed: experiment, seed, model,"),
+        ("windws", {}, "windws = {}: unknown key; did you mean windows? (allowed: experiment, seed, arithmetic"),
         ("n_best", 3, "n_best = 3: unknown key; did you mean matching.n_best? (allowed: experiment,"),
         ("windows/n_best", 3, "windows.n_best = 3: unknown key; did you mean matching.n_best? (allowed: length,"),
         ("case_study/x", 1, "case_study.x = 1: unknown key (allowed: nothing)"),
