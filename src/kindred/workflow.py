@@ -32,7 +32,7 @@ def prepare(
     experiment: str | None,
     needs_sources: bool,
     runs: bool = True,
-    store_mb: object = None,
+    store_mb: int | None = None,
 ) -> Params:
     """The params of this run, the same for all of its processes even if params.yaml is edited meanwhile.
 
@@ -70,7 +70,7 @@ def prepare(
             _write(SNAPSHOT, snapshot)
     lineage = Lineage(params, contents=True)
     if runs and alone:
-        _use_store(lineage, _store_limit(store_mb))
+        _use_store(lineage, DEFAULT_LIMIT_MB if store_mb is None else store_mb)
     stale = survey(lineage)
     if alone:
         _tidy_up(lineage, stale)
@@ -91,17 +91,6 @@ def trim_store() -> None:
     store = Store(STORE)
     store.trim(store.limit)
     store.make_room(_room_to_leave(), STORE)
-
-
-def _store_limit(store_mb: object) -> int:
-    if store_mb is None:
-        return DEFAULT_LIMIT_MB
-    if not isinstance(store_mb, int) or store_mb < 0:
-        raise KindredError(
-            f"store_mb = {store_mb}, of the profile's resources or of --resources: give a whole number of megabytes "
-            "(0: no store)"
-        )
-    return store_mb
 
 
 def _use_store(lineage: Lineage, limit_mb: int) -> None:

@@ -240,8 +240,8 @@ def committed(built, tmp_path_factory):
     project = built.copy(tmp_path_factory.mktemp("committed") / "project")
     add_example_files(built, project.root)
     project.put_under_version_control()
-    project.run("dvc", "repro")
-    project.commit()
+    project.record()
+    project.empty_store()
     return project
 
 

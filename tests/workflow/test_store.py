@@ -123,8 +123,7 @@ def test_what_people_open_stays_theirs_to_edit(project):
 
 def test_a_limit_of_zero_keeps_nothing_and_a_wrong_one_is_refused(project, jobs):
     done = project.snakemake("--resources", "store_mb=much", status=1)
-    assert "store_mb = much" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Resource 'store_mb' was given value 'much', which is not an integer" in done.stderr
     done = project.run(
         "snakemake", "--cores", "1", "--resources", "store_mb=0", "--", "cache/tokens/manifest.json"
     )
