@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from kindred.commands import provenance, sizes, tags, verify
+from kindred.commands import provenance, prune, sizes, tags, verify
 from kindred.errors import KindredError
 
-COMMANDS = {"verify": verify, "provenance": provenance, "sizes": sizes, "tags": tags}
+COMMANDS = {"verify": verify, "provenance": provenance, "sizes": sizes, "prune": prune, "tags": tags}
 COULD_NOT = 2
 
 

@@ -39,6 +39,11 @@ class Step:
         """The module that a rule runs."""
         return f"kindred.steps.{self.name}"
 
+    @property
+    def published(self) -> bool:
+        """Whether people open, and may edit, the files of its artefacts."""
+        return self.folder.startswith("results/")
+
     def path(self, identity: str) -> Path:
         """The folder of one artefact, relative to the project."""
         return Path(self.folder, identity) if identity else Path(self.folder)

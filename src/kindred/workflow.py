@@ -4,6 +4,7 @@ import base64
 import errno
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,20 +17,40 @@ from kindred.environment import instruction_sets, processor
 from kindred.errors import KindredError
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
+from kindred.returning import bring_back, say, would_come_back
+from kindred.store import DEFAULT_LIMIT_MB, STORE, Store, StoreSettings
 
 SNAPSHOT = Path(".kindred/params.json")
 RUNNING = Path(".kindred/running")
 WORKING = Path(".kindred/working")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
+LEFT_FREE = 1_000_000_000
 SNAKEMAKE_INCOMPLETE = Path(".snakemake/incomplete")
 
 
-def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) -> Params:
+def prepare(
+    *,
+    main_process: bool,
+    experiment: str | None,
+    needs_sources: bool,
+    runs: bool = True,
+    store_mb: int | None = None,
+) -> Params:
     """The params of this run, the same for all of its processes even if params.yaml is edited meanwhile.
 
     The main process validates params.yaml and its overlay, writes the snapshot that the steps read, and lines
     the clocks up with the lineage. Job processes only read the snapshot. Whether the model and the SAEs that the params
     name are there is looked at unless `needs_sources` is false.
+
+    What was computed before comes back from the store, unless this is no run (`runs` is false: a dry run, a lint, a
+    picture), which changes no artefact and only tells.
+
+    Args:
+        main_process: Whether this is the process that the user started, not one of its jobs.
+        experiment: The overlay that the command line names.
+        needs_sources: Whether the model and the SAEs have to be there.
+        runs: Whether jobs may be run.
+        store_mb: How large the store may grow, in megabytes; None for the default.
 
     Raises:
         KindredError: the params are wrong (the message names key, value and what is allowed), or differ from those
@@ -51,11 +72,53 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
         with _no_jobs():
             _write(SNAPSHOT, snapshot)
     lineage = Lineage(params, contents=True)
+    if runs and alone:
+        _use_store(lineage, DEFAULT_LIMIT_MB if store_mb is None else store_mb)
     stale = survey(lineage)
     if alone:
         _tidy_up(lineage, stale)
     report(stale)
+    if stale and not runs:
+        _tell_of_store(Lineage(params, contents=True))
     return params
+
+
+def compute_all_jobs() -> None:
+    """Let no job of this run take anything from the store: the user forces jobs to run, and so to compute."""
+    store = Store(STORE)
+    store.configure(store.settings.model_copy(update={"takes": False}))
+
+
+def trim_store() -> None:
+    """Bring the store below its limit, and make the room on the disk that the next run should find."""
+    store = Store(STORE)
+    store.trim(store.limit)
+    store.make_room(_room_to_leave(), STORE)
+
+
+def _use_store(lineage: Lineage, limit_mb: int) -> None:
+    store = Store(STORE)
+    try:
+        store.make_room(_room_to_leave(), STORE)
+        store.configure(StoreSettings(limit_mb=limit_mb))
+        found = bring_back(lineage, store)
+    except OSError as error:  # a full disk, a folder that is only to be read: all is computed
+        print(f"kindred: {STORE} is not used: {error}", file=sys.stderr)
+        return
+    if found:
+        print(say(found, "taken from the store, not computed"), file=sys.stderr)
+    store.trim(store.limit)
+
+
+def _tell_of_store(lineage: Lineage) -> None:
+    found = would_come_back(lineage, Store(STORE))
+    if found:
+        print(say(found, "in the store: a run takes it from there"), file=sys.stderr)
+
+
+def _room_to_leave() -> int:
+    """What the store leaves free on its disk, in bytes: a twentieth of it, at most a gigabyte."""
+    return int(min(shutil.disk_usage(Path()).total // 20, LEFT_FREE))
 
 
 def stamp(artefact: str) -> str:
@@ -104,6 +167,7 @@ def _tidy_up(lineage: Lineage, stale: dict[Path, str]) -> None:
             for output in (directory, directory / MANIFEST):
                 name = base64.urlsafe_b64encode(str(output).encode()).decode()
                 (SNAKEMAKE_INCOMPLETE / name).unlink(missing_ok=True)
+    Store(STORE).remove_left_overs(of_all_machines=working >= 0)
     if working >= 0:
         os.close(working)
 

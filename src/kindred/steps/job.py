@@ -20,12 +20,13 @@ import threadpoolctl
 
 from kindred.arithmetic import settle
 from kindred.artefacts.writing import writing
-from kindred.errors import KindredError
+from kindred.errors import KindredError, NoRoomError
 from kindred.lineage import Lineage
 from kindred.memory import steps as memory
 from kindred.memory.estimate import refuse_excess
 from kindred.params import Params
 from kindred.provenance import write_sidecars
+from kindred.store import MEGABYTE, Store
 from kindred.workflow import hold_work
 
 Value = TypeVar("Value")
@@ -40,10 +41,14 @@ class Job:
         params: The experiment's parameters.
         identity: The SAE, pair or shard; empty for a step that runs once.
         paths: The input folders by argument name.
+        store: Where the artefact is kept for later as well; None to keep it nowhere else.
     """
 
-    def __init__(self, params: Params, out: Path, paths: dict[str, list[Path]]) -> None:
+    def __init__(
+        self, params: Params, out: Path, paths: dict[str, list[Path]], store: Store | None = None
+    ) -> None:
         self.params = params
+        self.store = store
         self.out = out
         self.paths = paths
         self._lineage = Lineage(params)
@@ -75,8 +80,12 @@ class Job:
     def write(self) -> Iterator[Path]:
         """Give the folder to write the artefact into; it takes its place only when whole."""
         made = self._lineage.made(self._step, self.identity, dict(sorted(self._inputs.items())))
-        with writing(self.out, made) as directory:
+        with writing(self.out, made, self._keep) as directory:
             yield directory
+
+    def _keep(self, folder: Path) -> None:
+        if self.store is not None:
+            self.store.put(folder, link=not self._step.published)
 
     def write_sidecars(self, directory: Path) -> None:
         """Write beside each table in the folder where it comes from."""
@@ -132,6 +141,9 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
     parser.add_argument("--params", type=Path, required=True, help="the validated parameters (JSON)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the artefact to make")
     parser.add_argument("--log", type=Path, required=True, help="log file")
+    parser.add_argument(
+        "--store", type=Path, help="content store that keeps the artefact; without it none does"
+    )
     parser.add_argument("--memory", type=int, help="megabytes the job may use; without it none is refused")
     for argument in inputs:
         parser.add_argument(f"--{argument}", type=Path, nargs="+", required=True, help="input folder(s)")
@@ -144,13 +156,14 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
     try:
         hold_work()
         params = Params.model_validate_json(arguments.params.read_bytes())
-        job = Job(params, arguments.out, {argument: getattr(arguments, argument) for argument in inputs})
+        paths = {argument: getattr(arguments, argument) for argument in inputs}
+        job = Job(params, arguments.out, paths, Store(arguments.store) if arguments.store else None)
         job.check_memory(arguments.memory)
         with threadpoolctl.threadpool_limits(params.model.threads):
             _limit_torch_threads(params.model.threads)
             settle(params.arithmetic)
             _silence_bars()
-            work(job)
+            _work_with_room(job, work)
     except KindredError as error:
         logging.error("%s: %s", name, error)
         sys.exit(1)
@@ -164,6 +177,21 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         sys.exit(1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     logging.debug("done: %s (peak memory %.0f MiB)", arguments.out, peak)
+
+
+def _work_with_room(job: Job, work: Callable[[Job], None]) -> None:
+    """Do the work; where the disk is full, the store gives way, oldest first, and the work begins again."""
+    while True:
+        try:
+            work(job)
+        except NoRoomError as error:
+            # Twice what was written: where it is not enough, the next time it is twice as much again.
+            needed = 2 * error.n_bytes + MEGABYTE
+            if job.store is None or not job.store.make_room(needed, job.out.parent):
+                raise
+            logging.info("%s: the disk is full; the store has made room, the work begins again", job.out)
+        else:
+            return
 
 
 def _limit_torch_threads(threads: int) -> None:
