@@ -122,7 +122,13 @@ class Bench:
         """Where the features fire most."""
         decode = PassageDecoder(self.tokenizer)
         return top_windows(
-            self.index, self.features, self.contexts, length=30, n_top=N_TOP_WINDOWS, decode=decode
+            self.index,
+            self.features,
+            self.contexts,
+            length=30,
+            min_length=8,
+            n_top=N_TOP_WINDOWS,
+            decode=decode,
         )
 
     def score(self, embedder: "SentenceEmbedder | Recorder | None" = None) -> Scores:

@@ -84,6 +84,9 @@ class WindowsParams(Section):
     """The top activated windows."""
 
     length: Count = Field(description="tokens of a window")
+    min_length: Count = Field(
+        description="tokens of the shortest window, which a short document or context has"
+    )
     n_top: Count = Field(description="windows for each criterion")
 
 

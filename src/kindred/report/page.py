@@ -77,6 +77,7 @@ def build_report(study: Study, n_windows: int) -> str:
         meanings=_METHOD_MEANINGS,
         figures=_figures(study),
         cards=build_cards(study, n_windows),
+        n_windows=n_windows,
         groups=GROUPS,
         criteria=CRITERIA,
         shades=range(len(SHADES)),

@@ -52,7 +52,9 @@ class Bench:
     seen: list[str] = field(default_factory=list)
 
     def windows(self, features: Sequence[int]) -> Windows:
-        return top_windows(self.index, features, self.contexts, length=6, n_top=3, decode=decode)
+        return top_windows(
+            self.index, features, self.contexts, length=6, min_length=1, n_top=3, decode=decode
+        )
 
     def embedder(
         self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
