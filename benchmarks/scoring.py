@@ -210,6 +210,15 @@ class Recorder:
         self.texts += texts
         return self._embedder(texts, progress)
 
+    @property
+    def limit(self) -> int | None:
+        """Tokens that are read of a text."""
+        return self._embedder.limit
+
+    def n_cut(self, texts: Sequence[str]) -> int:
+        """Return how many texts are longer."""
+        return self._embedder.n_cut(texts)
+
 
 def _index(contexts: PackedContexts, n_vocabulary: int) -> FeatureIndex:
     """One feature for each token, which fires where it stands, more strongly in some places than in others."""

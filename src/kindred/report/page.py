@@ -11,7 +11,6 @@ from kindred.artefacts.windows import CRITERIA
 from kindred.report.appearance import FAINT, GROUP_COLOURS, NULL, SHADES, figure_bytes
 from kindred.report.cards import build_cards
 from kindred.report.figures import draw_figures
-from kindred.report.frames import scores_frame
 from kindred.report.markup import interval_plot
 from kindred.report.questions import ALL, ask, find, widest_scope
 from kindred.report.rendering import EM_DASH
@@ -93,7 +92,7 @@ def _notes(study: Study) -> list[str]:
         *passed_over_notes(study),
         f"A feature is marked not self-explainable where its largest self-similarity over the scales stays below "
         f"{settings.failure_threshold:g}.",
-        *null_notes(settings, scores_frame(study)),
+        *null_notes(study),
         "A difference is called one only where its interval leaves out zero and the permutation test agrees; p-values "
         "are two-sided and not adjusted for the number of comparisons. Pairs of SAEs that share an SAE are not "
         "independent of each other.",

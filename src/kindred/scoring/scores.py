@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kindred.artefacts.features import FeatureIndex
-from kindred.artefacts.scoring import Scores
+from kindred.artefacts.scoring import Scores, Truncation
 from kindred.artefacts.windows import CRITERIA, Windows
 from kindred.corpus.packing import PackedContexts
 from kindred.errors import KindredError
@@ -88,7 +88,15 @@ def score(
     query_vectors[(rows["text"].str.strip() == "").to_numpy()] = np.nan  # says nothing, so has no score
     tested = _tested(sets, table, context_vectors, [remembered(own) for own in shown])
     results = score_rows(rows, chosen, tested, query_vectors, remembered(randoms), params, seed)
-    return Scores(results, table, context_vectors, rows, query_vectors)
+    said = rows["text"].str.strip() != ""
+    truncation = Truncation(
+        limit=embedder.limit,
+        contexts=embedder.n_cut(list(table["text"])),
+        windows=embedder.n_cut([text for own in shown for text in own]),
+        explanations=embedder.n_cut([query for query, is_said in zip(queries, said, strict=True) if is_said]),
+        passages=embedder.n_cut(randoms),
+    )
+    return Scores(results, table, context_vectors, rows, query_vectors, truncation)
 
 
 def _queries(texts: Iterable[str], template: str) -> list[str]:
