@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kindred.artefacts.activations import TokenBatch
 from kindred.errors import KindredError
+from kindred.models.attention import attended_positions
 from kindred.models.hooks import HookPoint, run_to_hook_points
 from kindred.models.loading import LoadedModel
 from kindred.saes.interface import Sae, SparseRows
@@ -61,8 +62,8 @@ def encode_contexts(
     """Encode contexts with all SAEs, keeping the non-zero activations of tokens that are not special.
 
     Batches are runs of ``batch_size`` contexts in order, so the result does not depend on the number of cores.
-    The special positions at the end of a context are its padding: no token attends to them. Memory is that of one
-    batch; a GPU computes the next one while the caller deals with the last.
+    The special positions at the end of a context are its padding: no token attends to them (`attended_positions`).
+    Memory is that of one batch; a GPU computes the next one while the caller deals with the last.
 
     Args:
         model: The model that the SAEs were trained on.
@@ -117,15 +118,14 @@ def _check_inputs(
 def _compose(tokens: NDArray[np.int32], is_special: NDArray[np.bool_], first_context: int) -> _Batch:
     """Cut a batch to its longest context, BOS at least, and mark its padding."""
     n_contexts, context_length = tokens.shape
-    positions = np.arange(context_length)
-    lengths = np.where(is_special, 0, positions + 1).max(axis=1, initial=1)
-    longest = int(lengths.max())
+    attended = attended_positions(is_special)
+    longest = int(attended.sum(axis=1).max())
     return _Batch(
         first_context=first_context,
         n_contexts=n_contexts,
         context_length=context_length,
         tokens=tokens[:, :longest],
-        attention=positions[:longest] < lengths[:, None],
+        attention=attended[:, :longest],
         kept=np.flatnonzero(~is_special),
     )
 
