@@ -48,15 +48,16 @@ def load_model(source: str, *, revision: str | None, dtype: torch.dtype, device:
         device: where the weights go.
 
     Raises:
-        KindredError: if it is not found, a file of it is missing or damaged, it is no causal LM, or its tokenizer
-            has tokens for which it has no row.
+        KindredError: if it is not found, a file of it is missing or damaged, it is no causal LM, it lacks a
+            part that a later step needs, or its tokenizer has tokens for which it has no row.
     """
-    from kindred.models.hooks import blocks, embedding, unembedding  # noqa: PLC0415  (imports torch)
+    from kindred.models.hooks import blocks, check_parts, embedding, unembedding  # noqa: PLC0415  (imports torch)
 
     if Path(source).is_dir() and revision is not None:
         raise KindredError(f"model.revision is {revision!r}, but {source} is a local folder: set it to null")
     model = _load_weights(source, revision, dtype).to(device).eval()
     model.requires_grad_(False)
+    check_parts(model)
     tokenizer = load_tokenizer(source, revision=revision)
     refuse_larger_tokenizer(tokenizer, len(embedding(model)), _described(source))
     hide_ids(model, ids_without_token(tokenizer, len(unembedding(model))))

@@ -37,7 +37,7 @@ _METHOD_MEANINGS = {
     "self": "The model's answer when the feature's direction stands in for the word it is asked to explain.",
     "unsteered": "The answer to the same prompt with nothing injected: the same words for every feature.",
     "continuation": "Text that the model writes after a neutral prompt with the direction added at every position.",
-    "logit_lens": "The ten tokens that the direction promotes through the unembedding; needs no forward pass.",
+    "logit_lens": "The ten words that the direction promotes through the unembedding; needs no forward pass.",
     "top_tokens": "The tokens on which the feature fires most, from other contexts. It has seen activations, which "
     "the others have not: a leaky upper reference.",
 }
