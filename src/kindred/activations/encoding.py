@@ -15,7 +15,7 @@ from torch import Tensor
 from kindred.artefacts.activations import TokenBatch
 from kindred.errors import KindredError
 from kindred.models.attention import attended_positions
-from kindred.models.hooks import HookPoint, run_to_hook_points
+from kindred.models.hooks import HookPoint, embedding, run_to_hook_points
 from kindred.models.loading import LoadedModel
 from kindred.saes.interface import Sae, SparseRows
 
@@ -101,6 +101,7 @@ def _check_inputs(
         raise KindredError(
             f"tokens have shape {tokens.shape}, special positions {is_special.shape}; pack them anew"
         )
+    _check_sizes(model, tokens)
     if len({sae.name for sae in saes}) != len(saes):
         raise KindredError(f"two SAEs share a name: {', '.join(sae.name for sae in saes)}; names must differ")
     for sae in saes:
@@ -113,6 +114,21 @@ def _check_inputs(
             # An infinite threshold is a feature that never fires; NaN is never meant.
             if bool(weight.isnan().any()):
                 raise KindredError(f"SAE {sae.name}: its {name} holds NaN; train or fetch the SAE again")
+
+
+def _check_sizes(model: LoadedModel, tokens: NDArray[np.int32]) -> None:
+    """Raise if a context is longer than the model takes, or holds an id for which the model has no row."""
+    most = getattr(model.model.config.get_text_config(), "max_position_embeddings", None)
+    if most is not None and tokens.shape[1] > most:
+        raise KindredError(
+            f"the contexts have {tokens.shape[1]} positions, but the model takes {most}: lower tokens.context_length"
+        )
+    n_rows, largest = len(embedding(model.model)), int(tokens.max(initial=0))
+    if largest >= n_rows:
+        raise KindredError(
+            f"the corpus holds the token id {largest}, but the model's embedding has {n_rows} rows: resize it, or save "
+            "the tokenizer that the model was trained with beside it"
+        )
 
 
 def _compose(tokens: NDArray[np.int32], is_special: NDArray[np.bool_], first_context: int) -> _Batch:
