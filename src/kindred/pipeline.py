@@ -236,7 +236,7 @@ STEPS: Mapping[str, Step] = {
         Step("matching", 2, "cache/matching", _pairs, _matching),
         Step("windows", 1, "cache/windows", _saes, _windows),
         Step("explanation", 1, "cache/explanation", _saes, _explanation),
-        Step("scoring", 1, "cache/scoring", _saes, _scoring),
+        Step("scoring", 2, "cache/scoring", _saes, _scoring),
         Step("case_study", 1, "cache/case_study", _pairs, _case_study),
         Step("tables", 1, "results/tables", _once, _tables, sidecars=True),
         Step("figures", 1, "results/figures", _once, _figures),

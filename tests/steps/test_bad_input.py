@@ -36,7 +36,7 @@ PARAMS = {
     "tokens": {"n_tokens": 1000, "context_length": CONTEXT},
     "activations": {"n_shards": 2},
     "matching": {"n_best": 2, "n_worst": 1, "n_control": 1, "min_contexts": 0},
-    "windows": {"length": 5, "n_top": 2},
+    "windows": {"length": 5, "min_length": 1, "n_top": 2},
     "report": {"n_windows": 1},
     "explanation": {"inject_layer": 1, "n_scales": 3, "n_explanations": 1, "max_new_tokens": 3},
     "scoring": {

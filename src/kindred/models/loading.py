@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from kindred.errors import KindredError
+from kindred.models.vocabulary import hide_ids, ids_without_token, refuse_larger_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,10 @@ _GENERIC_TOKENIZER = "TokenizersBackend"
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready for forward passes: in eval mode, without gradients."""
+    """A model ready for forward passes: in eval mode, without gradients.
+
+    Ids for which its tokenizer has no token have no probability in any pass (`kindred.models.vocabulary`).
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -44,17 +48,22 @@ def load_model(source: str, *, revision: str | None, dtype: torch.dtype, device:
         device: where the weights go.
 
     Raises:
-        KindredError: if it is not found, a file of it is missing or damaged, or it is no causal LM.
+        KindredError: if it is not found, a file of it is missing or damaged, it is no causal LM, it lacks a
+            part that a later step needs, or its tokenizer has tokens for which it has no row.
     """
-    from kindred.models.hooks import blocks, embedding  # noqa: PLC0415  (imports torch)
+    from kindred.models.hooks import blocks, check_parts, embedding, unembedding  # noqa: PLC0415  (imports torch)
 
     if Path(source).is_dir() and revision is not None:
         raise KindredError(f"model.revision is {revision!r}, but {source} is a local folder: set it to null")
     model = _load_weights(source, revision, dtype).to(device).eval()
     model.requires_grad_(False)
+    check_parts(model)
+    tokenizer = load_tokenizer(source, revision=revision)
+    refuse_larger_tokenizer(tokenizer, len(embedding(model)), _described(source))
+    hide_ids(model, ids_without_token(tokenizer, len(unembedding(model))))
     return LoadedModel(
         model=model,
-        tokenizer=load_tokenizer(source, revision=revision),
+        tokenizer=tokenizer,
         n_layers=len(blocks(model)),
         d_model=int(embedding(model).shape[1]),
     )
@@ -80,6 +89,26 @@ def load_tokenizer(source: str, *, revision: str | None) -> PreTrainedTokenizerB
             f"{_described(source)} has no tokenizer (tokenizer.json or its like): save the model's tokenizer there"
         )
     return tokenizer
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, source: str, *, revision: str | None) -> None:
+    """Hold a tokenizer against the number of rows in the model's config, before anything is made with it.
+
+    A config that does not say the number is passed over: the weights are asked when they are loaded.
+
+    Raises:
+        KindredError: if it has tokens for which the model has no row.
+    """
+    from transformers.utils.hub import cached_file  # noqa: PLC0415  (the tokenizer has imported it)
+
+    try:
+        file = cached_file(source, "config.json", revision=revision)
+        config = json.loads(Path(file).read_bytes())
+    except (OSError, ValueError, TypeError):
+        return  # what is wrong is said when the weights are loaded
+    text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    if isinstance(text.get("vocab_size"), int):
+        refuse_larger_tokenizer(tokenizer, text["vocab_size"], _described(source))
 
 
 def _open_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase:

@@ -32,6 +32,11 @@ def _lengths(params: Params) -> Iterator[Problem]:
         if length > context_length:
             fault = f"longer than tokens.context_length = {context_length}"
             yield Problem(key, length, fault, f"an integer >= 1 and <= {context_length}")
+    windows = params.windows
+    if windows.min_length > windows.length:
+        fault = f"more than windows.length = {windows.length}"
+        allowed = f"an integer >= 1 and <= {windows.length}"
+        yield Problem(("windows", "min_length"), windows.min_length, fault, allowed)
 
 
 def _counts(params: Params) -> Iterator[Problem]:

@@ -375,10 +375,11 @@ def test_the_logit_lens_is_the_direction_times_the_norm_weight_through_the_unemb
         rows = rows - rows.mean(-1, keepdim=True)
     logits = (rows * gain) @ model.get_output_embeddings().weight.T
     logits[:, tokenizer().all_special_ids] = -torch.inf
-    expected = [
-        ", ".join(tokenizer().decode([token]).strip() for token in best)
-        for best in logits.topk(10).indices.tolist()
-    ]
+    expected = []
+    for best in logits.topk(60).indices.tolist():
+        words = [tokenizer().decode([token]).strip() for token in best]
+        readable = [word for word in words if word and "\ufffd" not in word]
+        expected.append(", ".join(list(dict.fromkeys(readable))[:10]))
     try:
         assert run(family).texts.query("method == 'logit_lens'").text.tolist() == expected
     finally:

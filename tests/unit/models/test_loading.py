@@ -13,6 +13,7 @@ from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
     LlamaConfig,
+    OPTConfig,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -212,3 +213,25 @@ def test_generic_tokenizer_is_opened_without_torch_and_is_that_of_transformers()
     code = GENERIC_WITHOUT_TORCH.format(folder=str(Path("models/docs-lm").resolve()))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"do_layer_norm_before": False}, "OPTForCausalLM: no final norm found"),
+        ({"word_embed_proj_dim": 8}, "OPTForCausalLM: the residual stream is 16 wide, the unembedding 8"),
+    ],
+)
+def test_a_part_that_only_a_later_step_needs_is_missed_at_once(tmp_path, changes, message):
+    shape = {
+        "vocab_size": 50,
+        "hidden_size": 16,
+        "ffn_dim": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    config = OPTConfig(**shape, **{"word_embed_proj_dim": 16, **changes})
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    with pytest.raises(KindredError, match=message):
+        load(tmp_path)

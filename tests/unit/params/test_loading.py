@@ -39,7 +39,7 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
     params = load_params(repository / "params.yaml")
     assert params.matching.n_best == 10
     assert params.pairs["seeds"] == ("docs-0", "docs-1")
-    assert params.section("windows") == {"length": 30, "n_top": 10}
+    assert params.section("windows") == {"length": 30, "min_length": 8, "n_top": 10}
     assert params.section("pairs")["seeds"] == ["docs-0", "docs-1"]
     assert params.section("case_study") == {}
     with pytest.raises(KeyError):
@@ -54,7 +54,7 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         (
             "windows/lenght",
             30,
-            "params.yaml: windows.lenght = 30: unknown key; did you mean windows.length? (allowed: length, n_top)",
+            "params.yaml: windows.lenght = 30: unknown key; did you mean windows.length? (allowed: length, min_length",
         ),
         ("windws", {}, "windws = {}: unknown key; did you mean windows? (allowed: experiment, seed, arithmetic"),
         ("n_best", 3, "n_best = 3: unknown key; did you mean matching.n_best? (allowed: experiment,"),
@@ -70,7 +70,7 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         ("model/revision", 3, "model.revision = 3: wrong type (allowed: text, or null)"),
         ("corpus/packages", "numpy", 'corpus.packages = "numpy": wrong type (allowed: a list of text, or null)'),
         ("corpus/packages", ["numpy", 1], "corpus.packages[1] = 1: wrong type (allowed: a list of text, or null)"),
-        ("windows", None, "windows = null: wrong type (allowed: a mapping with the keys length, n_top)"),
+        ("windows", None, "windows = null: wrong type (allowed: a mapping with the keys length, min_length, n_top)"),
         ("saes/docs-0", "x", 'saes.docs-0 = "x": wrong type (allowed: a mapping with the key loader: batch_topk,'),
         ("pairs", ["docs-0"], 'pairs = ["docs-0"]: wrong type (allowed: a mapping of at least one name)'),
         ("windows/length", 0, "windows.length = 0: out of range (allowed: an integer >= 1)"),
@@ -87,11 +87,13 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         ("saes/docs-0", {"path": "x"}, "saes.docs-0.loader: missing (allowed: batch_topk, folder, sae_lens, spars"),
         ("saes/docs-0", {"loader": "folder"}, "saes.docs-0.path: missing (allowed: text)"),
         ("saes/a b", {"loader": "folder", "path": "x"}, 'saes = "a b": not a valid name (allowed: a name of letters'),
-        ("windows", {"n_top": 1}, "windows.length: missing (allowed: an integer >= 1)"),
+        ("windows", {"n_top": 1, "min_length": 1}, "windows.length: missing (allowed: an integer >= 1)"),
         ("pairs/seeds", ["docs-0"], 'pairs.seeds = ["docs-0"]: not a pair (allowed: a list of two names of saes)'),
         ("pairs/seeds", "docs-0", 'pairs.seeds = "docs-0": not a pair (allowed: a list of two names of saes)'),
         ("pairs/seeds", ["docs-0", "doc-1"], "unknown SAE doc-1; did you mean docs-1? (allowed: docs-0, docs-1, fa"),
         ("pairs/seeds", ["docs-0", "docs-0"], 'pairs.seeds = ["docs-0", "docs-0"]: pairs an SAE with itself'),
+        ("windows/min_length", 0, "windows.min_length = 0: out of range (allowed: an integer >= 1)"),
+        ("windows/min_length", 31, "windows.min_length = 31: more than windows.length = 30 (allowed: an integer >= 1"),
         ("windows/length", 129, "windows.length = 129: longer than tokens.context_length = 128 (allowed: an integ"),
         ("scoring/context_length", 200, "scoring.context_length = 200: longer than tokens.context_length = 128"),
         ("explanation/n_explanations", 32, "explanation.n_explanations = 32: more than the 31 scales above 0"),

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from kindred.errors import KindredError
-from kindred.scoring.embedding import EmbeddingMemory, carried_folder, embed, load_embedder
+from kindred.scoring.embedding import EmbeddingMemory, carried_folder, embed, load_embedder, token_counts
 
 TEXTS = [
     "The number of rows.",
@@ -73,3 +76,50 @@ def test_a_folder_can_be_named(embedder, tmp_path):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(KindredError, match=r"scoring.embedder '.*nowhere' does not load .*all-MiniLM-L6-v2"):
         load_embedder(str(tmp_path / "nowhere"), device="cpu", batch_size=2)
+
+
+HEAD = "the matrix is sorted by value " * 50
+LONG = [HEAD + "volcano lava ash " * 80, HEAD + "bank loan interest " * 80]
+
+
+def test_texts_beyond_the_limit_of_the_model_are_counted(embedder):
+    """Both are cut off before they begin to differ; to the user this must not look like agreement."""
+    assert embedder.limit == 256
+    one, other = embedder(LONG)
+    assert one @ other == pytest.approx(1, abs=1e-6)
+    assert embedder.n_cut([*LONG, *TEXTS, LONG[0]]) == 3
+    ids = embedder.model.tokenizer(LONG, truncation=False, verbose=False)["input_ids"]
+    assert token_counts(embedder.model, LONG) == [len(each) for each in ids]
+
+
+def test_a_text_is_cut_off_only_beyond_the_limit(embedder):
+    words = embedder.limit - 2  # two special tokens
+    assert embedder.n_cut(["word " * words]) == 0
+    assert embedder.n_cut(["word " * (words + 1)]) == 1
+
+
+def test_a_prompt_of_the_model_counts(embedder, monkeypatch):
+    monkeypatch.setitem(embedder.model.prompts, "query", "search for: ")
+    monkeypatch.setattr(embedder.model, "default_prompt_name", "query")
+    plain = len(embedder.model.tokenizer("word")["input_ids"])
+    assert token_counts(embedder.model, ["word"]) == [plain + 3]
+
+
+def test_a_static_embedding_reads_texts_whole(tmp_path):
+    tokenizer = embedder_tokenizer()
+    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)], device="cpu")
+    model.save(str(tmp_path))
+    static = load_embedder(str(tmp_path), device="cpu", batch_size=2)
+    vectors = static(LONG)
+    assert (static.limit, static.n_cut(LONG)) == (None, 0)
+    assert vectors.shape == (2, 8)
+    assert vectors[0] @ vectors[1] < 1 - 1e-6
+
+
+def embedder_tokenizer():
+    words = sorted({word for text in LONG for word in text.split()})
+    tokenizer = Tokenizer(
+        models.WordLevel({word: place for place, word in enumerate(words)}, unk_token=words[0])
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
