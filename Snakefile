@@ -15,6 +15,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 from kindred.errors import KindredError
 from kindred.sizes import step_sizes, summary_line
 from kindred.workflow import SNAPSHOT, prepare, stamp
+from kindred.workflow_config import PIPELINE_KEYS, check_config
 
 min_version("9.27")
 
@@ -24,6 +25,7 @@ TRAINS = any(
 )
 
 try:
+    check_config(config, PIPELINE_KEYS)
     PARAMS = prepare(
         main_process=workflow.is_main_process,
         experiment=config.get("experiment"),
