@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kindred.artefacts.folder import MANIFEST
 from kindred.artefacts.writing import remove_left_overs
-from kindred.errors import KindredError
+from kindred.errors import KindredError, file_errors
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
 
@@ -31,16 +31,22 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
 
     Raises:
         KindredError: the params are wrong (the message names key, value and what is allowed), or differ from those
-            that another Snakemake runs with in this folder.
+            that another Snakemake runs with in this folder; or a file cannot be read or written.
     """
     if not main_process:
         return Params.model_validate_json(SNAPSHOT.read_bytes())
+    with file_errors():
+        return _prepare(experiment, needs_sources=needs_sources)
+
+
+def _prepare(experiment: str | None, *, needs_sources: bool) -> Params:
     params = load_params(Path("params.yaml"), experiment=experiment)
     if needs_sources:
         check_files(params)
-    snapshot = params.model_dump_json(indent=1) + "\n"
+    snapshot = params.model_dump_json(indent=1).encode() + b"\n"
+    _refuse_unwritable()
     alone = _alone()
-    if not SNAPSHOT.exists() or SNAPSHOT.read_text() != snapshot:
+    if not SNAPSHOT.exists() or SNAPSHOT.read_bytes() != snapshot:
         if SNAPSHOT.exists() and not alone:
             raise KindredError(
                 "another snakemake runs in this folder, with other params: wait until it has ended, or stop it"
@@ -144,8 +150,22 @@ def _alone() -> bool:
     return True
 
 
-def _write(path: Path, text: str) -> None:
+def _refuse_unwritable() -> None:
+    """See that the records of this run can be written; Snakemake needs its own even for a dry run.
+
+    Raises:
+        OSError: naming the folder.
+    """
+    for folder in (SNAPSHOT.parent, SNAKEMAKE_LOCKS.parent):
+        folder.mkdir(exist_ok=True)
+    for folder in (SNAPSHOT.parent, SNAKEMAKE_LOCKS.parent, SNAKEMAKE_LOCKS):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            code = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(code, os.strerror(code), str(folder))
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_text(text)
+    partial.write_bytes(content)
     partial.replace(path)
