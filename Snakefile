@@ -14,7 +14,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from kindred.errors import KindredError
 from kindred.sizes import step_sizes, summary_line
-from kindred.workflow import SNAPSHOT, prepare, stamp
+from kindred.workflow import SNAPSHOT, prepare, stamp, warn_of_edits
 from kindred.workflow_config import PIPELINE_KEYS, check_config
 
 min_version("9.27")
@@ -80,4 +80,5 @@ localrules:
 
 
 onsuccess:
+    warn_of_edits(PARAMS, config.get("experiment"))
     print(f"kindred: {summary_line(step_sizes(Path()))}", file=sys.stderr)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kindred.artefacts.folder import MANIFEST
 from kindred.artefacts.writing import remove_left_overs
+from kindred.edits import note, runs_in_stage
 from kindred.errors import KindredError, file_errors
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
@@ -36,6 +37,8 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
     if not main_process:
         return Params.model_validate_json(SNAPSHOT.read_bytes())
     with file_errors():
+        if runs_in_stage():
+            note()
         return _prepare(experiment, needs_sources=needs_sources)
 
 
@@ -59,6 +62,25 @@ def _prepare(experiment: str | None, *, needs_sources: bool) -> Params:
         _tidy_up(lineage, stale)
     report(stale)
     return params
+
+
+def warn_of_edits(params: Params, experiment: str | None) -> None:
+    """Say so if params.yaml or its overlay is not what the run that just ended was made with.
+
+    Args:
+        params: The params that the run began with.
+        experiment: The overlay of the command line, if any.
+    """
+    try:
+        if load_params(Path("params.yaml"), experiment=experiment) == params:
+            return
+    except KindredError:  # not valid any more, so edited
+        pass
+    print(
+        "kindred: params.yaml or its overlay was edited while this ran: the results are those of the earlier values; "
+        "run snakemake again for the new ones",
+        file=sys.stderr,
+    )
 
 
 def stamp(artefact: str) -> str:

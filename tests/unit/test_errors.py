@@ -7,9 +7,10 @@ from kindred.errors import KindredError, file_error, file_errors
 
 def test_what_the_system_refuses_becomes_one_line_that_names_the_file(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(
-        KindredError, match=r"file/inner: Not a directory: a file is in the place of a folder"
-    ), file_errors():
+    with (
+        pytest.raises(KindredError, match=r"file/inner: Not a directory: a file is in the place of a folder"),
+        file_errors(),
+    ):
         (tmp_path / "file/inner").read_bytes()
 
 
