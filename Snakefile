@@ -21,7 +21,9 @@ from kindred.workflow import (
     prepare,
     stamp,
     trim_store,
+    warn_of_edits,
 )
+from kindred.workflow_config import PIPELINE_KEYS, check_config
 
 min_version("9.27")
 
@@ -39,6 +41,7 @@ RUNS = not workflow.output_settings.dryrun and (
 STORE_MB = workflow.resource_settings.resources.get("store_mb")
 
 try:
+    check_config(config, PIPELINE_KEYS)
     PARAMS = prepare(
         main_process=workflow.is_main_process,
         experiment=config.get("experiment"),
@@ -106,6 +109,7 @@ onstart:
 
 onsuccess:
     trim_store()
+    warn_of_edits(PARAMS, config.get("experiment"))
     print(f"kindred: {summary_line(step_sizes(Path()))}", file=sys.stderr)
 
 

@@ -14,7 +14,8 @@ from kindred.arithmetic import refuse_unfit_processor
 from kindred.artefacts.folder import MANIFEST
 from kindred.artefacts.writing import remove_left_overs
 from kindred.environment import instruction_sets, processor
-from kindred.errors import KindredError
+from kindred.edits import note, runs_in_stage
+from kindred.errors import KindredError, file_errors
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
 from kindred.returning import bring_back, say, would_come_back
@@ -54,17 +55,25 @@ def prepare(
 
     Raises:
         KindredError: the params are wrong (the message names key, value and what is allowed), or differ from those
-            that another Snakemake runs with in this folder.
+            that another Snakemake runs with in this folder; or a file cannot be read or written.
     """
     if not main_process:
         return Params.model_validate_json(SNAPSHOT.read_bytes())
+    with file_errors():
+        if runs_in_stage():
+            note()
+        return _prepare(experiment, needs_sources=needs_sources, runs=runs, store_mb=store_mb)
+
+
+def _prepare(experiment: str | None, *, needs_sources: bool, runs: bool, store_mb: int | None) -> Params:
     params = load_params(Path("params.yaml"), experiment=experiment)
     refuse_unfit_processor(params.arithmetic, instruction_sets(), processor())
     if needs_sources:
         check_files(params)
-    snapshot = params.model_dump_json(indent=1) + "\n"
+    snapshot = params.model_dump_json(indent=1).encode() + b"\n"
+    _refuse_unwritable()
     alone = _alone()
-    if not SNAPSHOT.exists() or SNAPSHOT.read_text() != snapshot:
+    if not SNAPSHOT.exists() or SNAPSHOT.read_bytes() != snapshot:
         if SNAPSHOT.exists() and not alone:
             raise KindredError(
                 "another snakemake runs in this folder, with other params: wait until it has ended, or stop it"
@@ -119,6 +128,25 @@ def _tell_of_store(lineage: Lineage) -> None:
 def _room_to_leave() -> int:
     """What the store leaves free on its disk, in bytes: a twentieth of it, at most a gigabyte."""
     return int(min(shutil.disk_usage(Path()).total // 20, LEFT_FREE))
+
+
+def warn_of_edits(params: Params, experiment: str | None) -> None:
+    """Say so if params.yaml or its overlay is not what the run that just ended was made with.
+
+    Args:
+        params: The params that the run began with.
+        experiment: The overlay of the command line, if any.
+    """
+    try:
+        if load_params(Path("params.yaml"), experiment=experiment) == params:
+            return
+    except KindredError:  # not valid any more, so edited
+        pass
+    print(
+        "kindred: params.yaml or its overlay was edited while this ran: the results are those of the earlier values; "
+        "run snakemake again for the new ones",
+        file=sys.stderr,
+    )
 
 
 def stamp(artefact: str) -> str:
@@ -211,8 +239,22 @@ def _alone() -> bool:
     return True
 
 
-def _write(path: Path, text: str) -> None:
+def _refuse_unwritable() -> None:
+    """See that the records of this run can be written; Snakemake needs its own even for a dry run.
+
+    Raises:
+        OSError: naming the folder.
+    """
+    for folder in (SNAPSHOT.parent, SNAKEMAKE_LOCKS.parent):
+        folder.mkdir(exist_ok=True)
+    for folder in (SNAPSHOT.parent, SNAKEMAKE_LOCKS.parent, SNAKEMAKE_LOCKS):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            code = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(code, os.strerror(code), str(folder))
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_text(text)
+    partial.write_bytes(content)
     partial.replace(path)

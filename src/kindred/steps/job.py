@@ -17,17 +17,18 @@ from types import FrameType
 from typing import TypeVar
 
 import threadpoolctl
+from pydantic import ValidationError
 
 from kindred.arithmetic import settle
 from kindred.artefacts.writing import writing
-from kindred.errors import KindredError, NoRoomError
+from kindred.errors import KindredError, NoRoomError, file_errors
 from kindred.lineage import Lineage
 from kindred.memory import steps as memory
 from kindred.memory.estimate import refuse_excess
 from kindred.params import Params
 from kindred.provenance import write_sidecars
 from kindred.store import MEGABYTE, Store
-from kindred.workflow import hold_work
+from kindred.workflow import SNAPSHOT, hold_work
 
 Value = TypeVar("Value")
 PROGRESS_SECONDS = 5.0
@@ -55,12 +56,22 @@ class Job:
         if out not in self._lineage.artefacts:
             raise KindredError(f"--out {out}: no artefact of this experiment lies there")
         self._step, self.identity = self._lineage.artefacts[out]
+        for argument, folders in paths.items():
+            self._refuse_other_steps(argument, folders)
         self._lineage.sources(
             self._step
         )  # of now: the code that is loaded, whatever is edited while the job runs
         self._inputs: dict[str, str] = {}
         self._started = time.monotonic()
         self._reported = self._started
+
+    def _refuse_other_steps(self, argument: str, folders: list[Path]) -> None:
+        for folder in folders:
+            if folder in self._lineage.artefacts and self._lineage.artefacts[folder][0].name != argument:
+                step = self._lineage.artefacts[folder][0].name
+                raise KindredError(
+                    f"--{argument} {folder}: an artefact of step {step}, not of step {argument}"
+                )
 
     def read(self, directory: Path, load: Callable[[Path], Value]) -> Value:
         """Load an input once its lineage and content are verified, and remember it as an input."""
@@ -148,22 +159,27 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
     for argument in inputs:
         parser.add_argument(f"--{argument}", type=Path, nargs="+", required=True, help="input folder(s)")
     arguments = parser.parse_args()
-    _start_log(arguments.log)
+    try:
+        with file_errors():
+            _start_log(arguments.log)
+    except KindredError as error:
+        sys.exit(f"{name}: {error}")
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as kindred.steps left it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     logging.debug("python -m kindred.steps.%s %s", name, shlex.join(sys.argv[1:]))
     try:
-        hold_work()
-        params = Params.model_validate_json(arguments.params.read_bytes())
-        paths = {argument: getattr(arguments, argument) for argument in inputs}
-        job = Job(params, arguments.out, paths, Store(arguments.store) if arguments.store else None)
-        job.check_memory(arguments.memory)
-        with threadpoolctl.threadpool_limits(params.model.threads):
-            _limit_torch_threads(params.model.threads)
-            settle(params.arithmetic)
-            _silence_bars()
-            _work_with_room(job, work)
+        with file_errors():
+            hold_work()
+            params = _read_params(arguments.params)
+            paths = {argument: getattr(arguments, argument) for argument in inputs}
+            job = Job(params, arguments.out, paths, Store(arguments.store) if arguments.store else None)
+            job.check_memory(arguments.memory)
+            with threadpoolctl.threadpool_limits(params.model.threads):
+                _limit_torch_threads(params.model.threads)
+                settle(params.arithmetic)
+                _silence_bars()
+                _work_with_room(job, work)
     except KindredError as error:
         logging.error("%s: %s", name, error)
         sys.exit(1)
@@ -192,6 +208,23 @@ def _work_with_room(job: Job, work: Callable[[Job], None]) -> None:
             logging.info("%s: the disk is full; the store has made room, the work begins again", job.out)
         else:
             return
+
+
+def _read_params(path: Path) -> Params:
+    """Read the validated parameters that Snakemake wrote for its jobs.
+
+    Raises:
+        KindredError: there is no such file, or it holds something else.
+    """
+    try:
+        return Params.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise KindredError(f"--params {path}: no such file; `snakemake -n` writes {SNAPSHOT}") from error
+    except ValidationError as error:
+        raise KindredError(
+            f"--params {path}: not the parameters that this version of kindred writes ({error.error_count()} "
+            f"problems); `snakemake -n` writes {SNAPSHOT} again"
+        ) from error
 
 
 def _limit_torch_threads(threads: int) -> None:
