@@ -13,8 +13,8 @@ from pathlib import Path
 from kindred.arithmetic import refuse_unfit_processor
 from kindred.artefacts.folder import MANIFEST
 from kindred.artefacts.writing import remove_left_overs
-from kindred.environment import instruction_sets, processor
 from kindred.edits import note, runs_in_stage
+from kindred.environment import instruction_sets, processor
 from kindred.errors import KindredError, file_errors
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
