@@ -57,6 +57,8 @@ def load_model(source: str, *, revision: str | None, dtype: torch.dtype, device:
         raise KindredError(f"model.revision is {revision!r}, but {source} is a local folder: set it to null")
     model = _load_weights(source, revision, dtype).to(device).eval()
     model.requires_grad_(False)
+    # Some configs ask for tuples; outputs are read by name here.
+    model.config.return_dict = model.config.get_text_config().return_dict = True
     check_parts(model)
     tokenizer = load_tokenizer(source, revision=revision)
     refuse_larger_tokenizer(tokenizer, len(embedding(model)), _described(source))

@@ -235,3 +235,9 @@ def test_a_part_that_only_a_later_step_needs_is_missed_at_once(tmp_path, changes
     save_tokenizer(tmp_path)
     with pytest.raises(KindredError, match=message):
         load(tmp_path)
+
+
+def test_a_config_that_asks_for_tuples_is_given_names_all_the_same(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "return_dict": False}))
+    assert load(folder).model(torch.tensor([[0, 3]])).logits.shape == (1, 2, 50)
