@@ -10,4 +10,6 @@ class KindredError(Exception):
 def one_line(error: Exception) -> str:
     """Return the message of a library's exception on one line, shortened, or its class where it has none."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, LookupError | AttributeError | TypeError):  # which say a bare name, or speak of code
+        text = f"{type(error).__name__}: {text}"
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 3] + "..."

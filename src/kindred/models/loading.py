@@ -161,6 +161,11 @@ def _load_weights(source: str, revision: str | None, dtype: torch.dtype) -> PreT
             "convert them to safetensors"
         ) from error
     except Exception as error:  # each model class fails in its own way; all become one message
+        if "trust_remote_code" in str(error):
+            raise KindredError(
+                f"{described} brings code of its own (auto_map in its config.json), which is not run: only the "
+                "architectures that transformers has are supported"
+            ) from error
         raise KindredError(f"{described} could not be loaded: {one_line(error)}") from error
     # transformers fills what is missing with random numbers.
     if missing := sorted(report["missing_keys"]):
