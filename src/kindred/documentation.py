@@ -41,7 +41,9 @@ def params_page(defaults: Params) -> str:
         f"{GENERATED}# Params\n\n"
         "All keys of `params.yaml`. Every key must be there and no other may: the file holds the only defaults. "
         "An overlay in `experiments/` sets the keys that differ; `saes` and `pairs` it replaces whole. "
-        "Wrong keys, values and combinations are refused before any job starts.\n\n"
+        "Wrong keys, values and combinations are refused before any job starts. So are values that YAML 1.1 (kindred) "
+        "and YAML 1.2 (DVC) read differently: `010`, `1:30`, `yes`, `no`, `on`, `off`, `1e6`; the message says what to "
+        "write.\n\n"
         f"{describe(defaults)}"
     )
 

@@ -6,14 +6,18 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from kindred.arithmetic import PYTORCH_INSTRUCTIONS, Arithmetic, settings
 from kindred.errors import KindredError
 
 LOCK = Path("requirements.lock")
 _CPU = Path("/proc/cpuinfo")
 _INSTRUCTIONS = ("avx512f", "avx2", "asimd")  # the widest first
+# Portable arithmetic gives the same numbers on every processor, so this one need not be compared.
+_PROCESSOR = "processor"
 
 
 class Environment(BaseModel):
@@ -23,7 +27,7 @@ class Environment(BaseModel):
         python: Version of the interpreter.
         platform: Operating system and kind of processor, such as Linux-x86_64.
         processor: The processor's own name.
-        instructions: The widest vector instructions that PyTorch may use.
+        instructions: The widest vector instructions that PyTorch may use: AVX2 in portable arithmetic.
         packages: Installed version of every package that requirements.lock pins; "missing" where there is none.
     """
 
@@ -34,9 +38,13 @@ class Environment(BaseModel):
     instructions: str
     packages: dict[str, str]
 
+    def that_counts(self, arithmetic: Arithmetic) -> dict[str, Any]:
+        """Return what can change a number: all of it, but not the processor in portable arithmetic."""
+        return self.model_dump(exclude={_PROCESSOR} if arithmetic == "portable" else None)
 
-def environment(lock: Path = LOCK) -> Environment:
-    """The environment of this process.
+
+def environment(arithmetic: Arithmetic, lock: Path = LOCK) -> Environment:
+    """Return the environment of a computation in some arithmetic, here and now.
 
     Raises:
         KindredError: there is no lock file, so it is not known which packages matter.
@@ -44,8 +52,8 @@ def environment(lock: Path = LOCK) -> Environment:
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()}-{platform.machine()}",
-        processor=_processor(),
-        instructions=_instructions(),
+        processor=processor(),
+        instructions=_instructions(arithmetic),
         packages={name: _installed(name) for name in pinned(lock)},
     )
 
@@ -69,16 +77,22 @@ def _installed(package: str) -> str:
         return "missing"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the processor's own name."""
     return next(_cpu_lines("model name"), platform.processor() or "unknown")
 
 
-def _instructions() -> str:
-    forced = os.environ.get("ATEN_CPU_CAPABILITY")
+def instruction_sets() -> list[str]:
+    """Return what the processor has, by the names that Linux gives them; empty where it does not say."""
+    return next(_cpu_lines("flags"), next(_cpu_lines("Features"), "")).split()
+
+
+def _instructions(arithmetic: Arithmetic) -> str:
+    forced = settings(arithmetic).get(PYTORCH_INSTRUCTIONS) or os.environ.get(PYTORCH_INSTRUCTIONS)
     if forced:
         return forced.upper()
-    flags = next(_cpu_lines("flags"), next(_cpu_lines("Features"), "")).split()
-    return next((name.upper() for name in _INSTRUCTIONS if name in flags), "unknown")
+    found = instruction_sets()
+    return next((name.upper() for name in _INSTRUCTIONS if name in found), "unknown")
 
 
 def _cpu_lines(key: str) -> Iterator[str]:

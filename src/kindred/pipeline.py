@@ -39,6 +39,11 @@ class Step:
         """The module that a rule runs."""
         return f"kindred.steps.{self.name}"
 
+    @property
+    def published(self) -> bool:
+        """Whether people open, and may edit, the files of its artefacts."""
+        return self.folder.startswith("results/")
+
     def path(self, identity: str) -> Path:
         """The folder of one artefact, relative to the project."""
         return Path(self.folder, identity) if identity else Path(self.folder)
@@ -122,6 +127,7 @@ def _tokens(params: Params, _: str) -> Settings:
 
 def _activations(params: Params, _: str) -> Settings:
     return {
+        "arithmetic": params.arithmetic,
         "activations": params.section("activations"),
         "model": _model(params),
         "saes": {name: _sae(params, name) for name in _saes(params)},
@@ -129,12 +135,13 @@ def _activations(params: Params, _: str) -> Settings:
 
 
 def _features(params: Params, _: str) -> Settings:
-    return {"features": params.section("features")}
+    return {"arithmetic": params.arithmetic, "features": params.section("features")}
 
 
 def _matching(params: Params, pair: str) -> Settings:
     names = params.pairs[pair]
     return {
+        "arithmetic": params.arithmetic,
         "matching": params.section("matching"),
         "pair": list(names),
         "saes": {name: _sae(params, name) for name in names},
@@ -144,6 +151,7 @@ def _matching(params: Params, pair: str) -> Settings:
 
 def _windows(params: Params, sae: str) -> Settings:
     return {
+        "arithmetic": params.arithmetic,
         "windows": params.section("windows"),
         "pairs": _pairs_of(params, sae),
         "model": _tokenizer(params),
@@ -157,6 +165,7 @@ def _explanation_section(params: Params) -> Settings:
 
 def _explanation(params: Params, sae: str) -> Settings:
     return {
+        "arithmetic": params.arithmetic,
         "explanation": _explanation_section(params),
         "model": _model(params),
         "sae": _sae(params, sae),
@@ -174,6 +183,7 @@ def embedder_fingerprint(embedder: str) -> str:
 
 def _scoring(params: Params, sae: str) -> Settings:
     return {
+        "arithmetic": params.arithmetic,
         "scoring": params.section("scoring"),
         "embedder": embedder_fingerprint(params.scoring.embedder),
         "model": _model(params),
@@ -183,13 +193,18 @@ def _scoring(params: Params, sae: str) -> Settings:
 
 
 def _case_study(params: Params, pair: str) -> Settings:
-    return {"case_study": params.section("case_study"), "pair": list(params.pairs[pair])}
+    return {
+        "arithmetic": params.arithmetic,
+        "case_study": params.section("case_study"),
+        "pair": list(params.pairs[pair]),
+    }
 
 
 def _findings(params: Params) -> Settings:
     """What a reader of any result must be told; everything else that matters comes in by the inputs."""
     return {
         "experiment": params.experiment,
+        "arithmetic": params.arithmetic,
         "seed": params.seed,
         "model": params.model.source,
         "matching": params.section("matching"),

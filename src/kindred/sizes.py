@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kindred.artefacts.folder import MANIFEST, read_manifest
 from kindred.errors import KindredError
 from kindred.pipeline import STEPS
+from kindred.store import Store
 
 UNITS = ("kB", "MB", "GB", "TB", "PB")
 TOTALS = ("cache", "results")
@@ -77,6 +78,18 @@ def step_sizes(root: Path) -> list[Size]:
     return sizes
 
 
+def store_size(store: Store) -> Size:
+    """The size of a content store, by the names of its entries and the number of their files."""
+    entries = store.entries()
+    return Size(
+        name="store",
+        folder=store.root.as_posix(),
+        artefacts=len(entries),
+        files=sum(1 for entry in entries for path in entry.path.rglob("*") if path.is_file()),
+        n_bytes=sum(entry.n_bytes for entry in entries),
+    )
+
+
 def recorded_sizes(lock: bytes, origin: str) -> list[Size]:
     """The sizes that a dvc.lock records, one for each folder that DVC versions; `origin` names it in an error.
 
@@ -122,9 +135,9 @@ def total(sizes: Sequence[Size], folder: str) -> Size:
     )
 
 
-def size_table(sizes: Sequence[Size]) -> str:
-    """Lines of name, artefacts (where known), files and size, then the totals of cache and results."""
-    rows = [*sizes, *(total(sizes, folder) for folder in TOTALS)]
+def size_table(sizes: Sequence[Size], *, store: Size | None = None) -> str:
+    """Lines of name, artefacts (where known), files and size, then the totals of cache and results, and the store."""
+    rows = [*sizes, *(total(sizes, folder) for folder in TOTALS), *([store] if store else [])]
     counted = any(size.artefacts is not None for size in sizes)
     head = ["step", "artefacts", "files", "size"] if counted else ["folder", "files", "size"]
     cells = [head]

@@ -66,6 +66,7 @@ def _circumstances(record: Provenance) -> Iterator[str]:
     where = record.environment
     versions = ", ".join(f"{name} {where.packages[name]}" for name in MAIN_PACKAGES if name in where.packages)
     yield f"  on {where.platform}, {where.processor} ({where.instructions}), {_threads(record)}"
+    yield f"  in {record.arithmetic} arithmetic"
     yield f"  with Python {where.python}, {versions}, and {len(where.packages)} pinned packages in all"
 
 

@@ -6,7 +6,7 @@ With --recompute everything is computed anew, from nothing, in a temporary folde
 
 The exit status is the verdict:
   0  identical, byte by byte
-  3  equal within the stated tolerance: what a processor of another kind can promise
+  3  equal within the stated tolerance: what fast arithmetic can promise on another kind of processor
   1  different
   2  could not be compared
 Equal is not 0, because a script that asks for the same bytes must not be told so by mistake; one that is content
@@ -27,6 +27,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from kindred.arithmetic import Arithmetic
 from kindred.artefacts.folder import MANIFEST, SIDECAR, Manifest
 from kindred.artefacts.published_files import load_files
 from kindred.environment import environment
@@ -47,6 +48,10 @@ TABLES = Path("results/tables")
 PARAMS = Path("params.yaml")
 # No table is made from these: that they are stale or missing is no reason not to compare tables.
 BESIDE = (Path("results/figures"), Path("results/report"))
+MEANING: Mapping[Arithmetic, str] = {
+    "portable": "which gives the same bytes on every x86-64 processor with AVX2",
+    "fast": "which gives the same bytes on one family of processors only",
+}
 # Settings of steps that have another name than the section of params that they come from.
 SECTIONS = {"sae": "saes", "pair": "pairs", "embedder": "scoring"}
 
@@ -88,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         _refuse_stale(params)
     comparison = compare_files(reference, load_files(folder / TABLES), STATED)
     origins = compare_records(recorded, _present(folder, params)) if recorded else None
+    notes.append(f"arithmetic: {params.arithmetic}, {MEANING[params.arithmetic]}")
     if not arguments.recompute:
         notes.append("compared as found here; to compute everything anew: kindred verify --recompute")
     elif comparison.verdict is Verdict.DIFFERENT:
@@ -139,7 +145,7 @@ def _recorded(reference: Mapping[str, bytes], name: str) -> tuple[Record | None,
 
 
 def _record_of(sidecar: Provenance, links: Mapping[str, Link]) -> Record:
-    surroundings = sidecar.environment.model_dump() | {
+    surroundings = sidecar.environment.that_counts(sidecar.arithmetic) | {
         "threads": sidecar.params["model"]["threads"],
         "models": sidecar.models,
         "corpus": sidecar.corpus,
@@ -151,7 +157,7 @@ def _present(folder: Path, params: Params) -> Record:
     """The same of what is compared, from the manifests and from this process."""
     with contextlib.chdir(folder):
         links = chain([TABLES])
-        surroundings = environment().model_dump() | {
+        surroundings = environment(params.arithmetic).that_counts(params.arithmetic) | {
             "threads": params.model.threads,
             "models": model_fingerprints(params),
             "corpus": next(found.content for found in links.values() if found.step == "corpus"),

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kindred.arithmetic import Arithmetic
 from kindred.params.saes import SaeParams, Text
 
 # An SAE's or pair's name is a folder name and a Snakemake wildcard, so it must hold no separator.
@@ -168,6 +169,9 @@ class Params(Section):
 
     experiment: Name = Field(description="default, or the name of an overlay in experiments/")
     seed: CountFromZero = Field(description="from which every random draw is derived")
+    arithmetic: Arithmetic = Field(
+        description="portable: the same bytes on every x86-64 processor with AVX2; fast: the processor's own"
+    )
     model: ModelParams
     saes: Annotated[dict[Name, SaeParams], Field(min_length=1)]
     pairs: Annotated[dict[Name, Annotated[tuple[Name, Name], Field(strict=False)]], Field(min_length=1)] = (
