@@ -19,6 +19,7 @@ _ADVICE = {
     errno.EIO: "the disk could not read or write it: check the disk",
 }
 _ADVICE[errno.EPERM] = _ADVICE[errno.EACCES]
+_LONGEST_REASON = 300  # characters of what a library says
 _NO_FILE_NEEDED = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE)
 
 
@@ -63,6 +64,14 @@ def file_errors() -> Iterator[None]:
         if told is None:
             raise
         raise told from error
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of a library's exception on one line, shortened, or its class where it has none."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, LookupError | AttributeError | TypeError):  # which say a bare name, or speak of code
+        text = f"{type(error).__name__}: {text}"
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 3] + "..."
 
 
 def _printable(name: object) -> str:

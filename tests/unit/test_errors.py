@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from kindred.errors import KindredError, file_error, file_errors
+from kindred.errors import KindredError, file_error, file_errors, one_line
 
 
 def test_what_the_system_refuses_becomes_one_line_that_names_the_file(tmp_path):
@@ -39,3 +39,16 @@ def test_a_name_that_is_no_text_can_still_be_printed():
     assert str(told).encode()
     assert "bad\\udcff" in str(told)
     assert "bad\\xff" in str(file_error(OSError(errno.EACCES, "Permission denied", b"bad\xff")))
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("the file\n  is  broken"), "the file is broken"),
+        (KeyError("gelu"), "KeyError: 'gelu'"),
+        (RuntimeError(), "RuntimeError"),
+        (OSError("x" * 400), "x" * 297 + "..."),
+    ],
+)
+def test_the_message_of_a_library_is_one_short_line(error, text):
+    assert one_line(error) == text

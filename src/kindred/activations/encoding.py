@@ -101,7 +101,11 @@ def _check_inputs(
         raise KindredError(
             f"tokens have shape {tokens.shape}, special positions {is_special.shape}; pack them anew"
         )
-    _check_sizes(model, tokens)
+    most = getattr(model.model.config.get_text_config(), "max_position_embeddings", None)
+    if most is not None and tokens.shape[1] > most:
+        raise KindredError(
+            f"the contexts have {tokens.shape[1]} positions, but the model takes {most}: lower tokens.context_length"
+        )
     if len({sae.name for sae in saes}) != len(saes):
         raise KindredError(f"two SAEs share a name: {', '.join(sae.name for sae in saes)}; names must differ")
     for sae in saes:
@@ -116,13 +120,8 @@ def _check_inputs(
                 raise KindredError(f"SAE {sae.name}: its {name} holds NaN; train or fetch the SAE again")
 
 
-def _check_sizes(model: LoadedModel, tokens: NDArray[np.int32]) -> None:
-    """Raise if a context is longer than the model takes, or holds an id for which the model has no row."""
-    most = getattr(model.model.config.get_text_config(), "max_position_embeddings", None)
-    if most is not None and tokens.shape[1] > most:
-        raise KindredError(
-            f"the contexts have {tokens.shape[1]} positions, but the model takes {most}: lower tokens.context_length"
-        )
+def _check_ids(model: LoadedModel, tokens: NDArray[np.int32]) -> None:
+    """Raise if there is an id for which the model has no row."""
     n_rows, largest = len(embedding(model.model)), int(tokens.max(initial=0))
     if largest >= n_rows:
         raise KindredError(
@@ -150,6 +149,7 @@ def _sae_inputs(
     model: LoadedModel, batch: _Batch, hook_points: Sequence[HookPoint]
 ) -> dict[HookPoint, Tensor]:
     """Run the model once; float32 [row, d_model] of the tokens kept, for each hook point."""
+    _check_ids(model, batch.tokens)
     device = model.model.device
     tokens = torch.from_numpy(batch.tokens.astype(np.int64)).to(device)
     # Without padding no mask is passed, and the attention can take its faster, purely causal way.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kindred.errors import KindredError
+from kindred.errors import KindredError, one_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -184,14 +184,29 @@ def load_embedder(name: str, *, device: str, batch_size: int) -> SentenceEmbedde
     folder = carried_folder(name)
     try:
         model = SentenceTransformer(str(folder or name), device=device, local_files_only=folder is not None)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        _check(model.eval())
+    except Exception as error:  # each module and tokenizer class fails in its own way; all become one message
         raise KindredError(
-            f"scoring.embedder {name!r} does not load ({reason}); it must be one of {', '.join(_CARRIED)}, a folder "
-            "in sentence-transformers format, or the name of such a model on the Hugging Face hub, which needs a "
-            "network unless it was downloaded before"
+            f"scoring.embedder {name!r} does not load ({one_line(error)}); it must be one of "
+            f"{', '.join(_CARRIED)}, a folder in sentence-transformers format, or the name of such a model on the "
+            "Hugging Face hub, which needs a network unless it was downloaded before"
         ) from error
-    return SentenceEmbedder(model.eval(), batch_size)
+    return SentenceEmbedder(model, batch_size)
+
+
+def _check(model: "SentenceTransformer") -> None:
+    """Embed two texts of different length, so that what is missing is missed before any work.
+
+    Raises:
+        ValueError: If the tokenizer has no tokens, or a vector is not finite.
+    """
+    tokenizer = model.tokenizer
+    # Some classes make up an empty vocabulary where the files are missing: then all texts are one.
+    if hasattr(tokenizer, "all_special_tokens") and len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise ValueError("it has no tokenizer: save tokenizer.json or its like beside it")
+    vectors = model.encode(["a", "a longer text"], show_progress_bar=False)
+    if not np.isfinite(vectors).all():
+        raise ValueError("its vectors are not finite")
 
 
 def carried_folder(name: str) -> Path | None:

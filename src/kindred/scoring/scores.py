@@ -23,8 +23,6 @@ from kindred.scoring.explanations import explanations_of, random_passages
 from kindred.scoring.passages import Decode, PassageReader
 from kindred.scoring.selection import ContextSet, select_contexts
 
-_PLACEHOLDER = "{explanation}"
-
 
 def score(
     features: Sequence[int],
@@ -100,8 +98,8 @@ def score(
 
 
 def _queries(texts: Iterable[str], template: str) -> list[str]:
-    """Put each text into the template of the query."""
-    return [template.replace(_PLACEHOLDER, text) for text in texts]
+    """Put each text into the template of the query, a format string with the one field ``explanation``."""
+    return [template.format(explanation=text) for text in texts]
 
 
 def _tested(

@@ -202,7 +202,7 @@ def test_batches_come_as_they_are_done(model: LoadedModel, saes: list[Sae]) -> N
     batches = encode_contexts(model, saes, tokens, is_special, batch_size=3)
     first = next(batches)
     assert [len(first[sae.name].counts) for sae in saes] == [3 * LENGTH] * 3
-    with pytest.raises(IndexError):
+    with pytest.raises(KindredError, match="token id 50"):
         list(batches)
 
 

@@ -449,8 +449,9 @@ def test_no_features_give_an_empty_record_and_progress_reaches_the_end() -> None
         ({"inject_layer": 2, "probe_layer": 0}, "nothing injected"),
         ({"n_explanations": 5}, "n_explanations is 5"),
         ({"max_new_tokens": 500}, "max_new_tokens"),
+        ({"max_scale": 1e38}, "not finite for feature 3 at scale .*lower explanation.max_scale"),
     ],
 )
-def test_params_the_model_cannot_serve_are_refused(changes: dict[str, int], message: str) -> None:
+def test_params_the_model_cannot_serve_are_refused(changes: dict[str, float], message: str) -> None:
     with pytest.raises(KindredError, match=message):
         run(**changes)

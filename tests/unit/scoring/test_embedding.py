@@ -1,5 +1,9 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -123,3 +127,45 @@ def embedder_tokenizer():
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     return tokenizer
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return shutil.copytree(carried_folder("all-MiniLM-L6-v2"), tmp_path / "embedder")
+
+
+def without_tokenizer(folder):
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def cut_off(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+
+
+def of_other_shape(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 100}))
+
+
+def not_a_number(folder):
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if "LayerNorm.weight" in name)
+    weights[name][:] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (without_tokenizer, "no tokenizer"),
+        (cut_off, "incomplete"),
+        (of_other_shape, "mismatched"),
+        (not_a_number, "not finite"),
+    ],
+)
+def test_an_embedder_that_cannot_embed_is_refused_when_it_is_loaded(folder, damage, reason):
+    damage(folder)
+    with pytest.raises(KindredError, match=rf"scoring.embedder '.*embedder' does not load \(.*{reason}"):
+        load_embedder(str(folder), device="cpu", batch_size=2)
