@@ -73,3 +73,13 @@ def test_a_folder_can_be_named(embedder, tmp_path):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(KindredError, match=r"scoring.embedder '.*nowhere' does not load .*all-MiniLM-L6-v2"):
         load_embedder(str(tmp_path / "nowhere"), device="cpu", batch_size=2)
+
+
+def test_a_text_that_spells_a_special_token_is_text(embedder):
+    tokenizer = embedder.model.tokenizer
+    ids = tokenizer("a [SEP] b [MASK]")["input_ids"]
+    assert ids[0] == tokenizer.cls_token_id
+    assert ids[-1] == tokenizer.sep_token_id
+    assert not set(ids[1:-1]) & set(tokenizer.all_special_ids)
+    assert embedder(["a [SEP] b"])[0] @ embedder(["a sep b"])[0] > 0.7
+    assert not np.array_equal(embedder(["a [SEP] b"]), embedder(["a b"]))
