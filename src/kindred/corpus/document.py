@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+UNLABELLED = "unlabelled"  # stands for a label that is missing
+
 
 @dataclass(frozen=True)
 class Document:
@@ -18,6 +20,21 @@ class Document:
     text: str
     source: str
     label: str
+
+
+def mend_surrogates(text: str) -> str:
+    r"""Put U+FFFD for each half of a surrogate pair that stands alone, which is no character; whole pairs are joined.
+
+    JSON and Python can spell such a half (``\ud83d``); no file in UTF-8 can hold it.
+
+    >>> mend_surrogates("a\ud83db") == "a\N{REPLACEMENT CHARACTER}b"
+    True
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def documents_sha256(documents: Iterable[Document]) -> str:

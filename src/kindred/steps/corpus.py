@@ -32,7 +32,9 @@ def collect(params: CorpusParams, job: Job) -> Iterator[Document]:
     if params.path is None:
         raise KindredError(f"corpus.path = null: corpus.source = {params.source} needs a path")
     if params.source == "text_files":
-        yield from read_text_files(Path(params.path))
+        yield from read_text_files(
+            Path(params.path), text_key=params.text_column, label_key=params.label_column
+        )
         return
     from kindred.corpus.hf_dataset import read_hf_dataset  # noqa: PLC0415  (datasets take a second to import)
 
