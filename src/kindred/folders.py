@@ -1,7 +1,8 @@
 """Going through a folder and what lies behind its links: one list of files for readers and for fingerprints."""
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from kindred.errors import KindredError
 
 # Device and inode: the same for all paths that lead to one folder.
 Identity = tuple[int, int]
+_NAMED = 5  # paths that a warning names
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ def folder_files(folder: Path) -> list[Path]:
         KindredError: If a folder cannot be listed.
     """
     return sorted(file for inner in walk_folder(folder) for file in inner.files)
+
+
+def log_left_out(paths: Sequence[Path], folder: Path, reason: str) -> None:
+    """Log how many paths below a folder are not read, and the first few of them by name."""
+    if paths:
+        names = ", ".join(readable_name(str(path.relative_to(folder))) for path in paths[:_NAMED])
+        more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+        logging.warning("corpus.path: left out (%s): %s%s", reason, names, more)
 
 
 def readable_name(name: str) -> str:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from kindred.corpus.document import UNLABELLED, Document, mend_surrogates
 from kindred.errors import KindredError
-from kindred.folders import readable_name, walk_folder
+from kindred.folders import log_left_out, readable_name, walk_folder
 
 SUFFIXES = (".txt", ".jsonl")  # in lower or upper case
-_NAMED = 5  # files that a warning names
 
 
 def read_text_files(
@@ -36,12 +35,7 @@ def read_text_files(
         KindredError: If the folder or a file cannot be read, a line is no such JSON, or no text is found.
     """
     found, left_out = _found(folder)
-    if left_out:
-        names = ", ".join(readable_name(str(path.relative_to(folder))) for path in left_out[:_NAMED])
-        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-        logging.warning(
-            "corpus.path: left out, since only %s files are read: %s%s", " and ".join(SUFFIXES), names, more
-        )
+    log_left_out(left_out, folder, f"only {' and '.join(SUFFIXES)} files are read")
     reader = _Reader(text_key, label_key)
     empty = True
     for path in found:

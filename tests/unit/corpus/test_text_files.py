@@ -106,8 +106,7 @@ def test_what_is_left_out_is_named(folder, caplog):
         list(read_text_files(folder))
     (message,) = caplog.messages
     assert message.endswith(
-        "left out, since only .txt and .jsonl files are read: 0.csv, 1.csv, 2.csv, 3.csv, "
-        "mail/gone.txt and 1 more"
+        "left out (only .txt and .jsonl files are read): 0.csv, 1.csv, 2.csv, 3.csv, mail/gone.txt and 1 more"
     )
 
 
