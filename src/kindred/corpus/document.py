@@ -22,21 +22,6 @@ class Document:
     label: str
 
 
-def mend_surrogates(text: str) -> str:
-    r"""Put U+FFFD for each half of a surrogate pair that stands alone, which is no character; whole pairs are joined.
-
-    JSON and Python can spell such a half (``\ud83d``); no file in UTF-8 can hold it.
-
-    >>> mend_surrogates("a\ud83db") == "a\N{REPLACEMENT CHARACTER}b"
-    True
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
 def documents_sha256(documents: Iterable[Document]) -> str:
     """Hash texts, sources and labels in order; lengths are hashed too, so field borders count."""
     digest = hashlib.sha256()

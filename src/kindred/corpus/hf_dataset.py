@@ -12,7 +12,8 @@ from typing import Any
 
 import datasets
 
-from kindred.corpus.document import UNLABELLED, Document, mend_surrogates
+from kindred.characters import mend_surrogates
+from kindred.corpus.document import UNLABELLED, Document
 from kindred.errors import KindredError
 from kindred.folders import folder_files, log_left_out
 

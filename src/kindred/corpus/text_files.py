@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kindred.corpus.document import UNLABELLED, Document, mend_surrogates
+from kindred.characters import mend_surrogates
+from kindred.corpus.document import UNLABELLED, Document
 from kindred.errors import KindredError
 from kindred.folders import log_left_out, readable_name, walk_folder
 

@@ -3,10 +3,8 @@ import logging
 import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kindred.corpus.document import Document, mend_surrogates
+from kindred.corpus.document import Document
 from kindred.corpus.table import read_documents, write_documents
 from kindred.corpus.text_files import read_text_files, text_paths
 from kindred.errors import KindredError
@@ -142,14 +140,6 @@ def test_half_a_surrogate_pair_becomes_one_character_and_is_told(tmp_path, caplo
     (message,) = caplog.messages
     assert "1 texts or labels" in message
     assert "x.jsonl, line 2" in message
-
-
-@given(st.text(st.characters(codec=None, categories=None), max_size=30))
-def test_mending_touches_nothing_but_lone_halves(text):
-    mended = mend_surrogates(text)
-    mended.encode()
-    joined = json.loads(json.dumps(text))  # JSON joins whole pairs
-    assert mended == "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in joined)
 
 
 def test_names_that_are_not_utf_8(tmp_path):
