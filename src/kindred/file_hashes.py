@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kindred.artefacts.folder import file_sha256
 
-# Size, time of the content and time of the entry: the last one cannot be set, so `cp -p` and `touch` hide nothing.
-Signature = tuple[int, int, int]
+# Size, time of the content and time of the entry: the last one cannot be set, so `cp -p` and `touch` hide nothing. And
+# the file's own number: a link may be turned to a file of the same size that was written within the same tick.
+Signature = tuple[int, int, int, int]
 # A write within the same tick of the file system's clock would leave the times as they are: what was written to
 # just now is hashed again the next time. (The coarsest clocks tick every two seconds.)
 SETTLED_NANOSECONDS = 2_000_000_000
@@ -31,7 +32,7 @@ class FileHashes:
         """SHA-256 of the content of a file."""
         stat = path.stat()
         settled = time.time_ns() - stat.st_ctime_ns > SETTLED_NANOSECONDS
-        signature = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        signature = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
         known = self._known.get(str(path))
         digest = known[1] if known is not None and known[0] == signature else file_sha256(path)
         if settled:
@@ -57,8 +58,8 @@ def _read(memory: Path) -> dict[str, tuple[Signature, str]]:
     try:
         stored = json.loads(memory.read_text())
         return {
-            path: ((int(size), int(content), int(entry)), str(digest))
-            for path, ((size, content, entry), digest) in stored.items()
+            path: ((int(size), int(content), int(entry), int(number)), str(digest))
+            for path, ((size, content, entry, number), digest) in stored.items()
         }
     except (FileNotFoundError, AttributeError, TypeError, ValueError):
         return {}

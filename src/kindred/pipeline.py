@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from kindred.corpus.pydocs import DEFAULT_PACKAGES, package_version
-from kindred.fingerprints import source_fingerprint
+from kindred.corpus.text_files import text_paths
+from kindred.fingerprints import files_fingerprint, source_fingerprint
 from kindred.params import Params
 
 Settings = dict[str, Any]
 # What each source of text reads of its section; the other keys are none of its business.
 CORPUS_KEYS = {
     "pydocs": ("packages",),
-    "text_files": ("path",),
+    "text_files": ("path", "text_column", "label_column"),
     "hf_dataset": ("path", "split", "text_column", "label_column"),
 }
 CARRIED_EMBEDDER = "all-MiniLM-L6-v2"
@@ -95,12 +96,16 @@ def _tokenizer(params: Params) -> Settings:
 
 
 def _sae(params: Params, name: str) -> Settings:
-    return _by_content(params.section("saes")[name], "path")
+    entry = params.section("saes")[name]
+    return _by_content(entry, "path", inner=entry.get("hookpoint"))
 
 
-def _by_content(entry: Settings, place: str) -> Settings:
-    """Settings in which a local folder is its files' fingerprint, wherever it lies; a name on a hub stays a name."""
-    files = source_fingerprint(entry[place]) if place in entry else None
+def _by_content(entry: Settings, place: str, *, inner: str | None = None) -> Settings:
+    """Settings in which a local folder is its files' fingerprint, wherever it lies; a name on a hub stays a name.
+
+    Of a folder of several SAEs, only the folder `inner` is read.
+    """
+    files = source_fingerprint(str(Path(entry[place], inner or ""))) if place in entry else None
     if files is None:
         return {**entry, "files": None}
     return {key: value for key, value in entry.items() if key not in (place, "revision")} | {"files": files}
@@ -117,8 +122,15 @@ def _corpus(params: Params, _: str) -> Settings:
         packages = params.corpus.packages or DEFAULT_PACKAGES
         settings["versions"] = {package: package_version(package) for package in packages}
     elif params.corpus.path is not None:
-        settings["files"] = source_fingerprint(params.corpus.path)
+        settings["files"] = _corpus_files(params.corpus.source, Path(params.corpus.path))
     return {"corpus": settings}
+
+
+def _corpus_files(source: str, path: Path) -> str | None:
+    """Return the fingerprint of the files that a local corpus is read from."""
+    if source == "text_files" and path.is_dir():
+        return files_fingerprint(path, text_paths(path))
+    return source_fingerprint(str(path))
 
 
 def _tokens(params: Params, _: str) -> Settings:

@@ -44,7 +44,7 @@ def save(value: Tokens, directory: Path) -> None:
 
     Files:
         tokens.npy: Token ids, int32 [context, position].
-        is_special.npy: True at BOS, EOS and padding, bool [context, position].
+        is_special.npy: True wherever a special token stands, bool [context, position].
         document.npy: The document of each token, int32 [context, position].
         documents.parquet: Columns source and label; row i is document i of the array above.
     """

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+UNLABELLED = "unlabelled"  # stands for a label that is missing
+
 
 @dataclass(frozen=True)
 class Document:

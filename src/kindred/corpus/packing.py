@@ -15,6 +15,7 @@ from kindred.corpus.document import Document
 from kindred.errors import KindredError
 
 NO_DOCUMENT = -1
+_BLOCK_TOKENS = 1 << 20  # looked at together
 NewArray = Callable[[str, tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 
 
@@ -24,7 +25,8 @@ class PackedContexts:
 
     Attributes:
         tokens: Token ids, int32; BOS stands at position 0 of each context.
-        is_special: True at BOS, EOS and padding, which no statistic may count.
+        is_special: True wherever a special token stands (BOS, EOS, padding, and any that a text was encoded to), which
+            no statistic may count.
         document: Index of the document of each token, int32; -1 at special positions.
     """
 
@@ -45,11 +47,29 @@ class PackedContexts:
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """Ids of the special tokens (0 is a valid id)."""
+    """Ids of the special tokens (0 is a valid id).
+
+    Attributes:
+        bos: Begins a context.
+        eos: Closes a document.
+        pad: Fills a context.
+        others: Every further id that the tokenizer calls special. None of them is placed here, but a text may have
+            been encoded to one.
+    """
 
     bos: int
     eos: int
     pad: int
+    others: frozenset[int] = frozenset()
+
+    def __contains__(self, token: object) -> bool:
+        """Whether a token id is special."""
+        return token in (self.bos, self.eos, self.pad) or token in self.others
+
+    def among(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return where special ids stand, in the shape of the ids."""
+        ids = sorted({self.bos, self.eos, self.pad, *self.others})
+        return np.isin(tokens, np.array(ids, dtype=tokens.dtype))
 
 
 def in_memory(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -83,7 +103,8 @@ def pack_documents(
     """Pack tokenized documents into contexts that begin with BOS; what remains of a context is padding.
 
     A document longer than a context is split over several. Without ``pack`` a context holds one document; with
-    it, documents are closed by EOS and share contexts wherever they fit whole. The documents are asked for one by one;
+    it, documents are closed by EOS and share contexts wherever they fit whole. A special id within a document keeps its
+    position and is marked as special there. The documents are asked for one by one;
     besides them and the arrays that are made, some 30 bytes are held for each context (for each piece with ``pack``).
 
     Args:
@@ -94,7 +115,7 @@ def pack_documents(
         new_array: Makes the arrays to fill, by the name of the attribute, the shape and the type.
 
     Raises:
-        KindredError: If the context length leaves no room, or if there is no token to pack.
+        KindredError: If the context length leaves no room, or if there is no token to pack but special ones.
     """
     if context_length < 2:
         raise KindredError(
@@ -118,6 +139,7 @@ def pack_documents(
     tokens[:, 0] = special.bos
     contexts = PackedContexts(tokens, is_special, document)
     _fill(contexts, token_ids, pieces, rows, special.eos)
+    _mark_special(contexts, special)
     return contexts
 
 
@@ -147,6 +169,27 @@ def _fill(
             contexts.tokens[row, end] = eos
         begin[row] = end + has_eos
         start = stop
+
+
+def _mark_special(contexts: PackedContexts, special: SpecialTokens) -> None:
+    """Mark every position that holds a special id, however it came there, some contexts at a time.
+
+    Raises:
+        KindredError: If no position is left.
+    """
+    step = max(_BLOCK_TOKENS // contexts.tokens.shape[1], 1)
+    some = False
+    for first in range(0, contexts.n_contexts, step):
+        rows = slice(first, first + step)
+        found = special.among(contexts.tokens[rows])
+        contexts.is_special[rows] |= found
+        contexts.document[rows][found] = NO_DOCUMENT
+        some = some or not contexts.is_special[rows].all()
+    if not some:
+        raise KindredError(
+            "the corpus holds nothing but special tokens of the model's tokenizer, which no statistic counts; "
+            "check the corpus section of the params, and that model.source names the tokenizer that the text is for"
+        )
 
 
 def document_hash(document: Document, seed: int) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from kindred.characters import mend_surrogates
 from kindred.corpus.document import Document, documents_sha256
 from kindred.corpus.prose import prose_paragraphs
 from kindred.errors import KindredError
@@ -92,7 +93,7 @@ def read_package(package: str) -> list[Document]:
         repeats: Counter[str] = Counter()
         for qualname, docstring in iterate_docstrings(path):
             fresh = []
-            for paragraph in prose_paragraphs(docstring):
+            for paragraph in prose_paragraphs(mend_surrogates(docstring)):
                 key = hashlib.blake2b(paragraph.encode(), digest_size=16).digest()
                 if key not in seen:
                     seen.add(key)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from kindred.characters import mend_surrogates
 from kindred.models.loading import LoadedModel
 
 Steer = Callable[[list[int]], AbstractContextManager[None]]
@@ -149,7 +150,9 @@ def _likeliest(logits: Tensor) -> Tensor:
 
 def _text(tokenizer: PreTrainedTokenizerBase, tokens: list[int], decoding: Decoding) -> str:
     kept = tokens[:-1] if tokens[-1] in decoding.stop_ids else tokens
-    text = str(tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    text = mend_surrogates(
+        str(tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    )
     if decoding.stop_text is not None:
         text = text.split(decoding.stop_text, 1)[0]
     return text.strip()

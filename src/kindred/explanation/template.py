@@ -125,4 +125,6 @@ def _tokenize(
     else:
         text = f"{question}\n{answer}"
         bos = [special_tokens(tokenizer).bos]
-    return text, (*bos, *tokenizer(text, add_special_tokens=False)["input_ids"])
+    # The chat template spells its special tokens, whatever the tokenizer was saved to make of spellings.
+    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=False)["input_ids"]
+    return text, (*bos, *encoded)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kindred.corpus.text_files import text_paths
 from kindred.memory.estimate import MIB, Estimate, Term
 from kindred.memory.sizes import (
     SaeSize,
@@ -58,10 +59,9 @@ def _corpus(job: Job) -> list[Term]:
     group = _ROW_GROUP
     terms = []
     if params.source == "text_files" and params.path is not None:
-        files = [file for file in Path(params.path).rglob("*") if file.suffix in (".txt", ".jsonl")]
-        sizes = {file: file.stat().st_size for file in files}
+        sizes = {file: file.stat().st_size for file in text_paths(Path(params.path))}
         group = min(group, sum(sizes.values()))
-        largest = max((size for file, size in sizes.items() if file.suffix == ".txt"), default=0)
+        largest = max((size for file, size in sizes.items() if file.suffix.lower() == ".txt"), default=0)
         terms.append(Term("the largest .txt file, which is one document", 6 * largest, lower))
     return [Term("three times a row group of documents", 3 * group, lower), *terms]
 

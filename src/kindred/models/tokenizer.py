@@ -6,7 +6,7 @@ Byte level needs no unknown token: every text has an encoding that decodes back 
 from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, PythonBackend
 
 from kindred.corpus.packing import SpecialTokens
 from kindred.errors import KindredError
@@ -59,10 +59,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, context_length: int) 
     )
 
 
-def special_tokens(tokenizer: PreTrainedTokenizerFast) -> SpecialTokens:
-    """Return the ids of BOS, EOS and padding of any Hugging Face tokenizer.
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
+    """Return the ids of BOS, EOS, padding and all other special tokens of any Hugging Face tokenizer.
 
-    A tokenizer without BOS begins contexts with EOS, as GPT-2 does, and one without padding pads with EOS.
+    A tokenizer without BOS begins contexts with EOS, as GPT-2 does, and one without padding pads with EOS. The others
+    are those with a role (the unknown token, too) and all added tokens that are marked as special, such as those that
+    open a turn of a chat or are reserved.
 
     Raises:
         KindredError: If the tokenizer has no EOS token.
@@ -72,15 +74,47 @@ def special_tokens(tokenizer: PreTrainedTokenizerFast) -> SpecialTokens:
         raise KindredError(f"tokenizer {tokenizer.name_or_path!r} has no EOS token; choose one that has")
     bos = tokenizer.bos_token_id
     pad = tokenizer.pad_token_id
-    return SpecialTokens(bos=eos if bos is None else bos, eos=eos, pad=eos if pad is None else pad)
+    return SpecialTokens(
+        bos=eos if bos is None else bos,
+        eos=eos,
+        pad=eos if pad is None else pad,
+        others=_special_ids(tokenizer) - {bos, eos, pad},
+    )
 
 
 def encode_documents(
-    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], chunk: int = 4096
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], chunk: int = 4096
 ) -> list[list[int]]:
-    """Encode texts without special tokens (packing places those), a chunk at a time to bound memory."""
+    """Encode texts as plain text, a chunk at a time to bound memory.
+
+    No special token is added (packing places those), and none is recognized in a text: what is spelled like one, such
+    as ``<|eos|>``, is encoded by its characters. Some tokenizers give a special id all the same: that of an unknown
+    character, or of a spelling that is a word of their vocabulary. Packing marks its position as special.
+    """
     encoded: list[list[int]] = []
     for start in range(0, len(texts), chunk):
-        batch = list(texts[start : start + chunk])
-        encoded.extend(tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"])
+        encoded.extend(_encode(tokenizer, list(texts[start : start + chunk])))
     return encoded
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    # Always said: a tokenizer may have been saved with either setting, or used with either before.
+    split = isinstance(tokenizer, PreTrainedTokenizerFast)
+    encoded: list[list[int]] = tokenizer(
+        texts, add_special_tokens=False, split_special_tokens=split, verbose=False
+    )["input_ids"]
+    if isinstance(tokenizer, PythonBackend):
+        # Without special tokens it knows no added token at all, so that is left to the texts that need it.
+        special = _special_ids(tokenizer)
+        for place, text in enumerate(texts):
+            if not special.isdisjoint(encoded[place]):
+                encoded[place] = tokenizer(
+                    text, add_special_tokens=False, split_special_tokens=True, verbose=False
+                )["input_ids"]
+    return encoded
+
+
+def _special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    decoder = getattr(tokenizer, "added_tokens_decoder", {})  # one class of transformers has none
+    added = (index for index, token in decoder.items() if token.special)
+    return frozenset([*tokenizer.all_special_ids, *added])

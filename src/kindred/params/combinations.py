@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from kindred.params.problems import Problem, did_you_mean
 from kindred.params.sections import Params
 
+_NO_SPLIT = "train"  # the value of corpus.split that asks for nothing in particular
+
 
 def combination_problems(params: Params) -> list[Problem]:
     """All problems of values with each other."""
@@ -73,6 +75,9 @@ def _corpus(params: Params) -> Iterator[Problem]:
     if corpus.source != "pydocs" and corpus.path is None:
         what = "a folder" if corpus.source == "text_files" else "a hub name or a local folder"
         yield Problem(("corpus", "path"), None, f"corpus.source = {corpus.source} needs a path", what)
+    if corpus.source == "text_files" and corpus.split != _NO_SPLIT:
+        fault = "corpus.source = text_files reads all files and has no splits; choose source hf_dataset to read a part"
+        yield Problem(("corpus", "split"), corpus.split, fault, _NO_SPLIT)
 
 
 def _template(params: Params) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kindred.params.loading import EXPERIMENTS, origins_of
+from kindred.params.places import place_problems
 from kindred.params.problems import Key, Problem, did_you_mean, nearest, refuse
 from kindred.params.releases import find_release, release_names
 from kindred.params.saes import FolderSae, SaeLensSae, SaeParams
@@ -33,7 +34,8 @@ def check_files(
         experiments: the folder of overlays, for messages.
 
     Raises:
-        KindredError: one line per problem: a path that is not there or lacks files, an unknown release or id,
+        KindredError: one line per problem: a path that is not there, lacks files or is written to by the project, an
+            unknown release or id,
             a layer beyond the model's depth, a context beyond its positions, an SAE of another width than the
             model, a pair on two sites.
     """
@@ -44,6 +46,7 @@ def check_files(
         problems += _against_model(params, model, saes)
     problems += _pairs(params, saes)
     problems += _other_paths(params, root)
+    problems += place_problems(params, root)
     refuse(problems, origins_of(params, path, experiments))
 
 
@@ -77,6 +80,12 @@ def _model(params: Params, root: Path, problems: list[Problem]) -> ModelFacts | 
 def _sae(name: str, entry: SaeParams, root: Path, problems: list[Problem]) -> SaeFacts:
     if isinstance(entry, SaeLensSae):
         return _sae_lens(name, entry, problems)
+    inner = getattr(entry, "hookpoint", None)
+    if inner is not None and (Path(inner).is_absolute() or ".." in Path(inner).parts):
+        problems.append(
+            Problem(("saes", name, "hookpoint"), inner, "leads out of the SAE's path", "a folder below it")
+        )
+        return SaeFacts()
     key = ("saes", name, "path")
     folder = root / entry.path
     if folder.is_dir():

@@ -40,9 +40,13 @@ class CorpusParams(Section):
         description="pydocs: packages whose documentation is read; null: the default list"
     )
     path: Text | None = Field(description="text_files: a folder; hf_dataset: a hub name or a local folder")
-    split: Text = Field(description="hf_dataset: the split")
-    text_column: Text = Field(description="hf_dataset: the column that holds the text")
-    label_column: Text | None = Field(description="hf_dataset: the column that holds a label, if any")
+    split: Text = Field(description="hf_dataset: the split, or a part of it: train[:1000]")
+    text_column: Text = Field(
+        description="of the text: hf_dataset: the column; text_files: the key in a line of JSON"
+    )
+    label_column: Text | None = Field(
+        description="of a label: hf_dataset: the column; text_files: the key; null: none (key label)"
+    )
 
 
 class TokensParams(Section):

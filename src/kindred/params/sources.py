@@ -48,6 +48,11 @@ def read_model(folder: Path) -> ModelFacts:
         SourceError: if a file is missing, or the config does not say what it must.
     """
     config = _read_json(folder / "config.json")
+    if (folder / "adapter_config.json").is_file():
+        raise SourceError(
+            f"{folder} holds an adapter (adapter_config.json), whose base model lies elsewhere: merge the two and "
+            "save that"
+        )
     # A multimodal model (Gemma-3) keeps its language model's config one level down.
     text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
     _check_model_weights(folder)

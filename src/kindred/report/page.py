@@ -12,6 +12,7 @@ from kindred.report.appearance import FAINT, GROUP_COLOURS, NULL, SHADES, figure
 from kindred.report.cards import build_cards
 from kindred.report.figures import draw_figures
 from kindred.report.markup import interval_plot
+from kindred.report.passages import visible
 from kindred.report.questions import ALL, ask, find, widest_scope
 from kindred.report.rendering import EM_DASH
 from kindred.report.study import GROUPS, METHOD_NAMES, METHODS, Settings, Study
@@ -52,7 +53,7 @@ def build_report(study: Study, n_windows: int) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "percent": _percent}
+    environment.filters |= {"number": _number, "percent": _percent, "visible": visible}
     source = environment.loader
     assert source is not None
     style = source.get_source(environment, "report.css")[0]

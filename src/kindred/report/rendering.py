@@ -8,16 +8,19 @@ import io
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from kindred.characters import mend_surrogates
+
 Format = Literal["csv", "tex", "md"]
 LONGEST_FLOAT = 40  # rows; a longer table is broken over pages
 EM_DASH = "\N{EM DASH}"
+_LINE_END = "\r\n"
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -120,12 +123,21 @@ def _latex_character(character: str) -> str:
 
 
 def _csv(table: Table, digits: int) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.frame.columns)
-    for row in table.frame.itertuples(index=False, name=None):
-        writer.writerow([_csv_cell(value, digits) for value in row])
-    return text.getvalue()
+    rows = table.frame.itertuples(index=False, name=None)
+    lines = [_csv_line(table.frame.columns)]
+    lines += [_csv_line([_csv_cell(value, digits) for value in row]) for row in rows]
+    return "".join(lines)
+
+
+def _csv_line(cells: Iterable[str]) -> str:
+    """One row, ended by a line feed; a cell with a carriage return is quoted, as one with a line feed is.
+
+    The writer quotes what stands in its own line end. Before Python 3.11.9 that was all: a carriage return in a cell
+    was written bare, and ended the row for whoever read it.
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator=_LINE_END).writerow(cells)
+    return line.getvalue().removesuffix(_LINE_END) + "\n"
 
 
 def _csv_cell(value: object, digits: int) -> str:
@@ -133,7 +145,7 @@ def _csv_cell(value: object, digits: int) -> str:
         return "true" if value else "false"
     if isinstance(value, float | np.floating):
         return "" if math.isnan(value) else f"{float(value):.{digits}g}"
-    return "" if value is None else str(value)
+    return "" if value is None else mend_surrogates(str(value))
 
 
 def _cell(value: object, digits: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from kindred.artefacts.case_study import RECORDS, MatchedFeature
 from kindred.artefacts.scoring import truncation_note
 from kindred.case_study.schema import check_matched_features, matched_features_schema
+from kindred.characters import mend_surrogates
 from kindred.report.frames import features_frame, pairs_frame, scores_frame
 from kindred.report.metrics import metrics_json, metrics_of
 from kindred.report.questions import ask, comparisons_frame
@@ -258,7 +259,7 @@ def _json(value: object, depth: int) -> str:
         return _lines("[", [_json(item, depth + 1) for item in value], "]", depth)
     if isinstance(value, list):
         return "[" + ", ".join(_json(item, depth) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return mend_surrogates(json.dumps(value, ensure_ascii=False))
 
 
 def _lines(opening: str, items: list[str], closing: str, depth: int) -> str:

@@ -191,6 +191,8 @@ def load_embedder(name: str, *, device: str, batch_size: int) -> SentenceEmbedde
             f"{', '.join(_CARRIED)}, a folder in sentence-transformers format, or the name of such a model on the "
             "Hugging Face hub, which needs a network unless it was downloaded before"
         ) from error
+    if hasattr(model.tokenizer, "split_special_tokens"):
+        model.tokenizer.split_special_tokens = True  # what a text spells like a special token is text
     return SentenceEmbedder(model, batch_size)
 
 

@@ -15,14 +15,14 @@ from kindred.steps.job import Job, run
 def work(job: Job) -> None:
     """Collect the documents, with their sources and labels."""
     with job.write() as directory:
-        if not artefact.save(collect(job.params.corpus, job), directory):
+        if not artefact.save(collect(job.params.corpus, job, directory), directory):
             raise KindredError(
                 f"corpus.source = {job.params.corpus.source}: the corpus is empty; name a source that holds text"
             )
 
 
-def collect(params: CorpusParams, job: Job) -> Iterator[Document]:
-    """Read the documents from where the params say, as they are asked for."""
+def collect(params: CorpusParams, job: Job, scratch: Path) -> Iterator[Document]:
+    """Read the documents from where the params say, as they are asked for; `scratch` is left as it was."""
     if params.source == "pydocs":
         packages = params.packages or DEFAULT_PACKAGES
         for done, package in enumerate(packages, start=1):
@@ -32,12 +32,18 @@ def collect(params: CorpusParams, job: Job) -> Iterator[Document]:
     if params.path is None:
         raise KindredError(f"corpus.path = null: corpus.source = {params.source} needs a path")
     if params.source == "text_files":
-        yield from read_text_files(Path(params.path))
+        yield from read_text_files(
+            Path(params.path), text_key=params.text_column, label_key=params.label_column
+        )
         return
     from kindred.corpus.hf_dataset import read_hf_dataset  # noqa: PLC0415  (datasets take a second to import)
 
     yield from read_hf_dataset(
-        params.path, split=params.split, text_column=params.text_column, label_column=params.label_column
+        params.path,
+        split=params.split,
+        text_column=params.text_column,
+        label_column=params.label_column,
+        scratch=scratch,
     )
 
 

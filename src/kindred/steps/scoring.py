@@ -1,7 +1,6 @@
 """Step scoring: how well an SAE's explanations tell the contexts in which their features fire."""
 
 import logging
-from functools import partial
 
 from kindred.artefacts import explanation as explanation_artefact
 from kindred.artefacts import features as features_artefact
@@ -9,6 +8,7 @@ from kindred.artefacts import scoring as artefact
 from kindred.artefacts import tokens as tokens_artefact
 from kindred.artefacts import windows as windows_artefact
 from kindred.models.loading import load_tokenizer
+from kindred.models.tokenizer import encode_documents
 from kindred.scoring.embedding import load_embedder
 from kindred.scoring.scores import score
 from kindred.seeding import seed_of
@@ -22,7 +22,6 @@ def work(job: Job) -> None:
     params = job.params
     explanations = job.read_one("explanation", explanation_artefact.load)
     tokenizer = load_tokenizer(params.model.source, revision=params.model.revision)
-    encode = partial(tokenizer.encode, add_special_tokens=False)
     scores = score(
         explanations.features.tolist(),
         explanations.texts,
@@ -30,7 +29,7 @@ def work(job: Job) -> None:
         job.read_one("tokens", tokens_artefact.load).contexts,
         job.read_one("windows", windows_artefact.load),
         decode=PassageDecoder(tokenizer),
-        count_tokens=lambda text: len(encode(text)),
+        count_tokens=lambda text: len(encode_documents(tokenizer, [text])[0]),
         embedder=load_embedder(
             params.scoring.embedder, device=params.model.device, batch_size=params.scoring.batch_size
         ),

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     stream = islice(batches(data, settings.training), n_batches)
     tokens = np.concatenate(list(stream))[: options.n_contexts]
     special = special_tokens(tokenizer)
-    is_special = np.isin(tokens, [special.bos, special.eos, special.pad])
+    is_special = special.among(tokens)
     document = np.where(is_special, NO_DOCUMENT, np.arange(len(tokens))[:, None]).astype(np.int32)
     write_contexts(options.out, PackedContexts(tokens, is_special, document))
 

@@ -5,6 +5,7 @@ Source: docs/methods.md, section 8.
 
 from collections.abc import Iterator, Sequence
 
+from kindred.report.passages import visible
 from kindred.verification.affected import affected_features
 from kindred.verification.comparison import Comparison, Verdict
 from kindred.verification.differences import Cell
@@ -169,7 +170,7 @@ def _artefacts(folders: Sequence[str]) -> str:
 
 
 def _short(text: str) -> str:
-    one_line = " ".join(text.split())
+    one_line = visible(" ".join(text.split()))  # a terminal obeys some characters
     return one_line if len(one_line) <= _LONGEST else f"{one_line[: _LONGEST - 3]}..."
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from kindred.characters import mend_surrogates
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -50,7 +52,7 @@ class PassageDecoder:
         """Decode a whole passage, special tokens and all spaces kept."""
         # One list of integers gives one string; batch_decode would take it for one sequence, too.
         text = self._tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return str(text)
+        return mend_surrogates(str(text))
 
     def by_prefixes(self, passage: list[int]) -> list[str]:
         """Split a text where the text of each prefix of the tokens stops to agree with it.

@@ -204,6 +204,9 @@ class TestSae:
         assert problems(write, values) == []
         values["saes"]["hub"]["hookpoint"] = "embed_tokens"
         assert 'saes.hub.hookpoint = "embed_tokens": not a supported hook point' in problems(write, values)[0]
+        for outside in ("../other/layers.2", "/other/layers.2"):
+            values["saes"]["hub"]["hookpoint"] = outside
+            assert f'saes.hub.hookpoint = "{outside}": leads out of the SAE' in problems(write, values)[0]
         values["saes"]["hub"] = {"loader": "sparsify", "path": "a/b/c"}
         assert 'saes.hub.path = "a/b/c": no such folder' in problems(write, values)[0]
 
@@ -237,6 +240,58 @@ class TestOtherPaths:
         ]
         (world / "texts").mkdir()
         assert problems(write, values) == []
+
+    @pytest.mark.parametrize("folder", [".", "../project", "/", "texts/up"])
+    def test_a_folder_that_holds_the_project_is_refused(
+        self, write: Write, values: Values, world: Path, folder: str
+    ) -> None:
+        (world / "texts").mkdir()
+        (world / "texts" / "up").symlink_to(world)
+        values["corpus"] |= {"source": "text_files", "path": folder.replace("../project", f"../{world.name}")}
+        [line] = problems(write, values)
+        assert "corpus.path = " in line
+        assert ": holds this project, which every run changes (allowed: a folder that" in line
+        for name in ("cache", "results"):
+            (world / name).mkdir()
+        [line] = problems(write, values)
+        assert "holds cache/ and results/ of this project, which every run changes" in line
+
+    @pytest.mark.parametrize("written", ["cache", "results", "logs", ".kindred", "src/kindred.egg-info"])
+    def test_a_folder_that_the_project_writes_is_refused(
+        self, write: Write, values: Values, world: Path, written: str
+    ) -> None:
+        (world / written / "inner").mkdir(parents=True)
+        (world / "texts").mkdir()
+        (world / "texts" / "a.txt").write_text("text")
+        values["corpus"] |= {"source": "text_files", "path": f"{written}/inner"}
+        assert f"lies in {written}/ of this project" in problems(write, values)[0]
+        (world / "texts" / "link").symlink_to(world / written)
+        values["corpus"]["path"] = "texts"
+        assert f"holds {written}/ of this project" in problems(write, values)[0]
+        (world / "texts" / "link").unlink()
+        assert problems(write, values) == []
+
+    def test_models_saes_and_embedders_are_folders_like_any_other(
+        self, write: Write, values: Values, world: Path
+    ) -> None:
+        (world / "cache").mkdir()
+        for folder in ("models/docs-lm", "models/saes/docs-0", "embedder"):
+            (world / folder).mkdir(exist_ok=True)
+            (world / folder / "cache").symlink_to(world / "cache")
+        values["scoring"]["embedder"] = "./embedder"
+        keys = [line.split(" ")[1] for line in problems(write, values)]
+        assert keys == ["model.source", "saes.docs-0.path", "scoring.embedder"]
+
+    def test_a_folder_that_cannot_be_listed_is_named(
+        self, write: Write, values: Values, world: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(path: Path) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        (world / "texts").mkdir()
+        values["corpus"] |= {"source": "text_files", "path": "texts"}
+        monkeypatch.setattr("kindred.folders.os.scandir", refuse)
+        assert "texts: cannot be listed (Permission denied)" in "".join(problems(write, values))
 
     def test_a_missing_embedder_folder_is_named(self, write: Write, values: Values, world: Path) -> None:
         values["scoring"]["embedder"] = "./embedder"

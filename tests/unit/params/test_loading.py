@@ -127,6 +127,13 @@ def test_a_wrong_value_is_named(
     assert expected in text
 
 
+def test_a_split_of_text_files_is_refused(write: Write, values: Values) -> None:
+    values["corpus"] |= {"source": "text_files", "path": "x", "split": "train[:9]"}
+    assert 'corpus.split = "train[:9]": corpus.source = text_files reads all files' in message(write, values)
+    values["corpus"]["split"] = "train"
+    assert isinstance(load_params(write(values)), Params)
+
+
 def test_a_probe_before_the_injection_is_refused(write: Write, values: Values) -> None:
     values["explanation"] |= {"inject_layer": 3, "probe_layer": 2}
     assert "explanation.probe_layer = 2: before explanation.inject_layer = 3" in message(write, values)

@@ -169,3 +169,13 @@ def test_an_embedder_that_cannot_embed_is_refused_when_it_is_loaded(folder, dama
     damage(folder)
     with pytest.raises(KindredError, match=rf"scoring.embedder '.*embedder' does not load \(.*{reason}"):
         load_embedder(str(folder), device="cpu", batch_size=2)
+
+
+def test_a_text_that_spells_a_special_token_is_text(embedder):
+    tokenizer = embedder.model.tokenizer
+    ids = tokenizer("a [SEP] b [MASK]")["input_ids"]
+    assert ids[0] == tokenizer.cls_token_id
+    assert ids[-1] == tokenizer.sep_token_id
+    assert not set(ids[1:-1]) & set(tokenizer.all_special_ids)
+    assert embedder(["a [SEP] b"])[0] @ embedder(["a sep b"])[0] > 0.7
+    assert not np.array_equal(embedder(["a [SEP] b"]), embedder(["a b"]))

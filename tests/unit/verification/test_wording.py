@@ -7,7 +7,7 @@ from kindred.verification.machine_readable import outcome_json
 from kindred.verification.outcome import Outcome, Record, compare_records
 from kindred.verification.tolerance import STATED
 from kindred.verification.upstream import Link
-from kindred.verification.wording import describe
+from kindred.verification.wording import _short, describe
 
 HEADER = "sae,feature,auroc,explanation\n"
 ENVIRONMENT = {"python": "3.11.9", "packages": {"numpy": "2.3.1"}}
@@ -169,3 +169,7 @@ def test_json_says_all_that_the_words_say():
     assert document["upstream"]["params"] == [{"key": "explanation.alpha", "recorded": 0.4, "here": 0.5}]
     same = json.loads(outcome_json(outcome(present, present)))
     assert (same["verdict"], same["beyond"], same["upstream"]) == ("identical", [], None)
+
+
+def test_a_terminal_is_shown_no_character_that_it_obeys() -> None:
+    assert _short("a\x1b[2Jb\u202ec") == "a[U+001B][2Jb[U+202E]c"
