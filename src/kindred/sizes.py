@@ -1,7 +1,7 @@
 """How large an experiment's artefacts are: in the work tree by their manifests, in a commit by its dvc.lock."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -91,7 +91,7 @@ def store_size(store: Store) -> Size:
 
 
 def recorded_sizes(lock: bytes, origin: str) -> list[Size]:
-    """The sizes that a dvc.lock records, one for each folder that DVC versions; `origin` names it in an error.
+    """The sizes that a dvc.lock records, one for each folder of results/ and for cache; `origin` names it in an error.
 
     Raises:
         KindredError: it is not a dvc.lock.
@@ -102,8 +102,12 @@ def recorded_sizes(lock: bytes, origin: str) -> list[Size]:
         raise KindredError(
             f"{origin}: not a dvc.lock that can be read; take it from git again, or run `dvc repro`"
         ) from error
-    outs = (out for stage in read.stages.values() for out in stage.outs)
-    return [Size(out.path, out.path, None, out.nfiles, out.size) for out in outs]
+    sizes: dict[str, Size] = {}
+    for out in (out for stage in read.stages.values() for out in stage.outs):
+        folder = "/".join(Path(out.path).parts[:2])  # figures are versioned file by file
+        before = sizes.get(folder, Size(folder, folder, None, 0, 0))
+        sizes[folder] = replace(before, files=before.files + out.nfiles, n_bytes=before.n_bytes + out.size)
+    return list(sizes.values())
 
 
 def readable(n_bytes: int) -> str:

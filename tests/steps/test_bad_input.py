@@ -237,6 +237,42 @@ def rows_of(table):
     return [dict(zip(header.split(","), line.split(","), strict=False)) for line in lines]
 
 
+@pytest.mark.parametrize("matrix", ["W_dec", "W_enc"])
+def test_a_feature_without_a_direction_is_named_before_the_pass_over_the_corpus(world, matrix):
+    path = world.root / "models/a/sae_weights.safetensors"
+    weights = load_file(path)
+    weights[matrix].select(0 if matrix == "W_dec" else 1, 7)[:] = 0
+    save_file(weights, path)
+    name = "decoder" if matrix == "W_dec" else "encoder"
+    done = world.step("activations", **ACTIVATIONS, status=1)
+    refused(world, done, "SAE a (models/a)", f"the {name} directions of features 7 are zero")
+
+
+def test_a_min_contexts_that_no_pair_meets_ends_the_matching(world):
+    params = changed_params(world, matching__min_contexts=10_000)
+    folders = ["cache/features/a", "cache/features/b"]
+    done = world.step("matching", "cache/matching/ab", params=params, features=folders, status=1)
+    refused(
+        world,
+        done,
+        "pair ab of a and b",
+        "matching.min_contexts = 10000",
+        "the one that fires most has",
+        "lower",
+    )
+
+
+def test_fewer_pairs_than_were_asked_for_are_told_by_the_matching(world):
+    params = changed_params(world, matching__n_best=100, matching__n_worst=0)
+    done = world.step(
+        "matching", "cache/matching/ab", params=params, features=["cache/features/a", "cache/features/b"]
+    )
+    (warning,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert warning.startswith(
+        "warning: pair ab: best: 24 pairs of the 100 asked for: no more are eligible; 0 passed"
+    )
+
+
 def test_activations_that_are_not_a_number(world):
     """Finite weights that overflow within the encoder, and a model whose own output is NaN."""
     path = world.root / "models/a/sae_weights.safetensors"
@@ -244,12 +280,7 @@ def test_activations_that_are_not_a_number(world):
     weights = load_file(path)
     weights["W_enc"][:, 5] = 3e38
     weights["b_dec"][:] = -1e3
-    weights["W_dec"][5] = 0
     save_file(weights, path)
-    config_path = path.with_name("cfg.json")
-    config = json.loads(config_path.read_text())
-    # Infinity times the norm of a decoder row, which is zero.
-    config_path.write_text(json.dumps({**config, "rescale_acts_by_decoder_norm": True}))
     refused(
         world,
         world.step("activations", **ACTIVATIONS, status=1),
@@ -258,7 +289,6 @@ def test_activations_that_are_not_a_number(world):
         "context 0",
     )
     path.write_bytes(content)
-    config_path.write_text(json.dumps(config))
     path = world.root / "models/lm/model.safetensors"
     weights = load_file(path)
     weights["model.layers.0.input_layernorm.weight"][:] = float("nan")
@@ -322,6 +352,23 @@ def test_a_disk_that_fills_up_while_results_are_written_keeps_the_old_ones(world
     assert world.hashes("results") == before
     assert world.partials() == []
     assert world.plan("results/tables") == {}
+
+
+def test_a_command_by_hand_with_the_wrong_files_is_one_line(world):
+    swapped = {
+        "tokens": ["cache/features/a"],
+        "features": ["cache/features/a"],
+        "matching": ["cache/matching/ab"],
+    }
+    done = world.step("windows", "cache/windows/a", **swapped, status=1)
+    refused(world, done, "--tokens cache/features/a: an artefact of step features, not of step tokens")
+    done = world.step("corpus", "cache/corpus", params="absent.json", status=1)
+    refused(world, done, "--params absent.json: no such file; `snakemake -n` writes .kindred/params.json")
+    done = world.step("corpus", "cache/corpus", params="params.yaml", status=1)
+    refused(world, done, "--params params.yaml: not the parameters that this version of kindred writes")
+    done = world.step("corpus", "cache/corpus", log="logs", status=1)
+    assert done.stderr.startswith("corpus: ")
+    assert "logs: Is a directory: a folder is in the place of a file" in done.stderr
 
 
 @pytest.mark.parametrize("moment", ["while it imports its libraries", "while it works"])
