@@ -55,7 +55,9 @@ def artefacts_page(defaults: Params) -> str:
         f"{GENERATED}# Artefacts",
         "What the steps leave: a folder each, with plain files (`.npy`, Parquet, JSON; nothing pickled) and a "
         "`manifest.json` that is written last. Equal inputs give equal bytes. A *flat* token index is "
-        "context * context_length + position.",
+        "context * context_length + position. Artefacts that were computed before are kept in the content store "
+        "(`.kindred/store`), in folders of the same form; files in `cache/` that share their content with it by hard "
+        "links are read-only ([storage.md](storage.md#the-content-store)).",
         f"## manifest.json\n\n{_class_section(Manifest)}\n\n{_class_section(FileRecord)}",
         *(_artefact_section(step, defaults) for step in STEPS.values()),
         f"## Schema of matched_features.json\n\n```json\n{schema}\n```",

@@ -20,7 +20,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from kindred.artefacts.folder import Made
+from kindred.artefacts.writing import writing
 from kindred.models.tokenizer import train_tokenizer
+from kindred.store import Store
 
 D_MODEL, D_SAE, CONTEXT = 16, 24, 16
 TEXTS = {
@@ -330,6 +333,100 @@ def test_a_full_disk(world, full_disk, step, arguments):
     done = world.step(step, **arguments, status=1)
     refused(world, done, arguments["out"], "no room left", "run again")
     assert list((world.root / f"cache/{step}").iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(finished, tmp_path):
+    """A function: the world on a disk of its own, full but for some KiB, with three artefacts in the store."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def fill(free):
+        command = ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(place)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"cannot mount a small file system here: {done.stderr.decode().strip()}")
+        world = finished.copy(place / "project")
+        store = Store(world.root / ".kindred/store")
+        store.trim(0)
+        for number in range(3):
+            origin = Made(kind="x", version=1, identity="", params={"x": number}, sources="", inputs={})
+            with writing(place / "x", origin, lambda folder: store.put(folder, link=False)) as partial:
+                (partial / "ballast").write_bytes(bytes(1_000_000))
+        shutil.rmtree(place / "x")
+        with (place / "filler").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(place).free - free)
+        return world, store
+
+    yield fill
+    subprocess.run(["umount", str(place)], check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_on_a_full_disk_the_store_gives_way_oldest_first_and_the_job_finishes(small_disk, finished):
+    world, store = small_disk(free=100_000)
+    oldest, *_, newest = store.entries()
+    world.run("rm", "-rf", FEATURES["out"])
+    with (world.root / "ballast").open("wb") as file:  # the room that the artefact took is taken
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(world.root).free - 12_000)
+    done = world.step("features", **FEATURES, store=[".kindred/store"])
+    assert "the disk is full; the store has made room, the work begins again" in done.stderr
+    assert world.hashes(FEATURES["out"]) == finished.hashes(FEATURES["out"])
+    assert not oldest.path.exists()
+    assert newest.path.exists()
+    assert world.partials() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_on_a_full_disk_without_anything_to_drop_the_message_is_as_ever(small_disk):
+    world, store = small_disk(free=0)
+    store.trim(0)
+    world.run("rm", "-rf", FEATURES["out"])
+    with (world.root / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(world.root).free - 12_000)
+    done = world.step("features", **FEATURES, store=[".kindred/store"], status=1)
+    refused(world, done, FEATURES["out"], "no room left", "run again")
+
+
+def test_a_job_looks_into_the_store_before_it_imports_its_libraries(world):
+    before = world.hashes(FEATURES["out"])
+    Store(world.root / ".kindred/store").put(world.root / FEATURES["out"], link=True)
+    world.run("rm", "-rf", FEATURES["out"])
+    inputs = [*("--tokens", "cache/tokens"), "--activations", *SHARDS]
+    arguments = ["--params", ".kindred/params.json", "--log", "logs/step.log", "--store", ".kindred/store"]
+    command = [sys.executable, "-X", "importtime", "-m", "kindred.steps", "features", *arguments]
+    done = world.run(*command, "--out", FEATURES["out"], *inputs)
+    assert world.hashes(FEATURES["out"]) == before
+    assert f"{FEATURES['out']} comes from the store" in done.stderr
+    assert (world.root / "logs/step.log").read_text() == (
+        f"{FEATURES['out']} comes from the store: it was computed before\n"
+    )
+    for library in ("torch", "numba", "transformers", "pyarrow", "kindred.features"):
+        assert f"| {library}\n" not in done.stderr.replace(" ", "").replace("|", "| ")
+
+
+def test_a_job_computes_what_the_store_does_not_have_or_must_not_give(world):
+    before = world.hashes(FEATURES["out"])
+    store = Store(world.root / ".kindred/store")
+    store.put(world.root / FEATURES["out"], link=True)
+    store.configure(store.settings.model_copy(update={"takes": False}))
+    world.run("rm", "-rf", FEATURES["out"])
+    inputs = [*("--tokens", "cache/tokens"), "--activations", *SHARDS]
+    arguments = ["--params", ".kindred/params.json", "--log", "logs/step.log", "--store", ".kindred/store"]
+    command = [
+        sys.executable,
+        "-m",
+        "kindred.steps",
+        "features",
+        *arguments,
+        "--out",
+        FEATURES["out"],
+        *inputs,
+    ]
+    done = world.run(*command)
+    assert "comes from the store" not in done.stderr
+    assert "python -m kindred.steps.features --params" in (world.root / "logs/step.log").read_text()
+    assert world.hashes(FEATURES["out"]) == before
 
 
 def test_a_disk_that_fills_up_while_results_are_written_keeps_the_old_ones(world):
