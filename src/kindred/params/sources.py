@@ -121,6 +121,8 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise SourceError(f"{file} is missing")
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise SourceError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(values, dict):
@@ -158,10 +160,13 @@ def _check_safetensors(file: Path, d_model: int) -> None:
     if not file.is_file():
         raise SourceError(f"{file} is missing")
     size = file.stat().st_size
-    with file.open("rb") as stream:
-        start = stream.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        header = stream.read(length) if length < size else b""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+            header = stream.read(length) if length < size else b""
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror}") from error
     try:
         tensors = {name: value for name, value in json.loads(header).items() if name != "__metadata__"}
     except ValueError as error:

@@ -282,6 +282,26 @@ class TestOtherPaths:
         keys = [line.split(" ")[1] for line in problems(write, values)]
         assert keys == ["model.source", "saes.docs-0.path", "scoring.embedder"]
 
+    @pytest.mark.parametrize(
+        ("path", "reason"),
+        [("x" * 5000, "File name too long"), ("a\0b", "embedded null byte"), ("ring/x", "Too many levels")],
+    )
+    def test_a_path_that_cannot_be_looked_at_is_named(
+        self, write: Write, values: Values, world: Path, path: str, reason: str
+    ) -> None:
+        (world / "ring").symlink_to("ring")
+        values["corpus"] |= {"source": "text_files", "path": path}
+        values["model"]["source"] = values["scoring"]["embedder"] = path
+        values["saes"]["docs-0"]["path"] = path
+        found = problems(write, values)
+        assert [line.split(" ")[1] for line in found] == [
+            "model.source",
+            "saes.docs-0.path",
+            "corpus.path",
+            "scoring.embedder",
+        ]
+        assert all(f"cannot be looked at: {reason}" in line for line in found)
+
     def test_a_folder_that_cannot_be_listed_is_named(
         self, write: Write, values: Values, world: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
