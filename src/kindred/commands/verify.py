@@ -244,7 +244,7 @@ def _copy_project(params: Params, folder: Path) -> None:
         capture_output=True,
         check=True,
     )
-    for name in {name for name in listed.stdout.decode().split("\0") if name}:
+    for name in {name for name in os.fsdecode(listed.stdout).split("\0") if name}:
         source, target = Path(name), folder / name
         if source.parts[0] == TABLES.parts[0] or not source.exists():
             continue
