@@ -14,7 +14,16 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from kindred.errors import KindredError
 from kindred.sizes import step_sizes, summary_line
-from kindred.workflow import SNAPSHOT, prepare, stamp
+from kindred.store import STORE
+from kindred.workflow import (
+    SNAPSHOT,
+    compute_all_jobs,
+    prepare,
+    stamp,
+    trim_store,
+    warn_of_edits,
+)
+from kindred.workflow_config import PIPELINE_KEYS, check_config
 
 min_version("9.27")
 
@@ -23,11 +32,22 @@ TRAINS = any(
     argument == "models" or argument.startswith("train/") for argument in sys.argv[1:]
 )
 
+# A run is told its cores, or its jobs on a cluster; what only looks (--dry-run, --lint, --summary) is not.
+RUNS = not workflow.output_settings.dryrun and (
+    workflow.resource_settings.cores is not None
+    or workflow.resource_settings.nodes is not None
+)
+# Of the profile, or of --resources on the command line.
+STORE_MB = workflow.resource_settings.resources.get("store_mb")
+
 try:
+    check_config(config, PIPELINE_KEYS)
     PARAMS = prepare(
         main_process=workflow.is_main_process,
         experiment=config.get("experiment"),
         needs_sources=not TRAINS,
+        runs=RUNS,
+        store_mb=STORE_MB.value if STORE_MB else None,
     )
 except KindredError as error:
     # The message alone, without the lines of the Snakefile that led to it.
@@ -77,5 +97,21 @@ localrules:
     all,
 
 
+onstart:
+    # Only now known to the workflow.
+    if (
+        workflow.dag_settings.forceall
+        or workflow.dag_settings.forcetargets
+        or workflow.dag_settings.forcerun
+    ):
+        compute_all_jobs()
+
+
 onsuccess:
+    trim_store()
+    warn_of_edits(PARAMS, config.get("experiment"))
     print(f"kindred: {summary_line(step_sizes(Path()))}", file=sys.stderr)
+
+
+onerror:
+    trim_store()

@@ -81,6 +81,7 @@ def main() -> None:
         chosen,
         contexts,
         length=params.windows.length,
+        min_length=params.windows.min_length,
         n_top=params.windows.n_top,
         decode=decode,
     )

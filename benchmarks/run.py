@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from measure import Row, Settings
 
-MODULES = ("activations", "gather", "matching", "windows", "explanation", "scoring", "whole")
+MODULES = ("activations", "gather", "matching", "windows", "explanation", "scoring", "arithmetic", "whole")
 ON_GPU = ("activations", "matching", "explanation", "scoring")
 COLUMNS = ("step", "case", "against", "reference", "ours s", "its s", "speed", "target", "met", "n")
 FOLDER = Path(__file__).parent

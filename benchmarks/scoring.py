@@ -122,7 +122,13 @@ class Bench:
         """Where the features fire most."""
         decode = PassageDecoder(self.tokenizer)
         return top_windows(
-            self.index, self.features, self.contexts, length=30, n_top=N_TOP_WINDOWS, decode=decode
+            self.index,
+            self.features,
+            self.contexts,
+            length=30,
+            min_length=8,
+            n_top=N_TOP_WINDOWS,
+            decode=decode,
         )
 
     def score(self, embedder: "SentenceEmbedder | Recorder | None" = None) -> Scores:
@@ -203,6 +209,15 @@ class Recorder:
         """Embed them."""
         self.texts += texts
         return self._embedder(texts, progress)
+
+    @property
+    def limit(self) -> int | None:
+        """Tokens that are read of a text."""
+        return self._embedder.limit
+
+    def n_cut(self, texts: Sequence[str]) -> int:
+        """Return how many texts are longer."""
+        return self._embedder.n_cut(texts)
 
 
 def _index(contexts: PackedContexts, n_vocabulary: int) -> FeatureIndex:

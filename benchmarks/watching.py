@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 INTERVAL = 0.02  # seconds between samples
-_PREFIX = "kindred.steps."
+_STEPS = "kindred.steps"
 _FIELDS = ("RssAnon", "RssFile", "VmHWM")
 
 
@@ -107,11 +107,11 @@ def _job_of(process: int) -> Peak | None:
         return None
     if "-m" not in arguments or "--out" not in arguments:
         return None
-    module = arguments[arguments.index("-m") + 1]
-    if not module.startswith(_PREFIX):
+    module, step = arguments[arguments.index("-m") + 1 :][:2]
+    if module != _STEPS:
         return None
     out = Path(arguments[arguments.index("--out") + 1])
-    return Peak(module.removeprefix(_PREFIX), out.name if len(out.parts) > 2 else "")
+    return Peak(step, out.name if len(out.parts) > 2 else "")
 
 
 def _sizes(process: int) -> dict[str, float] | None:

@@ -86,7 +86,7 @@ def _opened(index: FeatureIndex, folder: Path) -> FeatureIndex:
 
 
 def _ours(index: FeatureIndex, features: range | list[int], runs: Runs) -> object:
-    return best_windows(index, features, runs, length=LENGTH, n_top=N_TOP)
+    return best_windows(index, features, runs, length=LENGTH, min_length=1, n_top=N_TOP)
 
 
 def _read(index: FeatureIndex) -> None:

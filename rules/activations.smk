@@ -18,9 +18,10 @@ rule activations:
         runtime=240,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
     shell:
-        "python -m kindred.steps.activations --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb}"
+        "python -m kindred.steps activations --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store}"
         " --out cache/activations/{wildcards.shard} --tokens cache/tokens"
 
 
@@ -42,9 +43,10 @@ rule features:
         runtime=240,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
         activations=lambda wildcards, input: folders(input.activations),
     shell:
-        "python -m kindred.steps.features --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb}"
+        "python -m kindred.steps features --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store}"
         " --out cache/features/{wildcards.sae} --tokens cache/tokens"
         " --activations {params.activations}"

@@ -17,9 +17,10 @@ rule corpus:
         runtime=60,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
     shell:
-        "python -m kindred.steps.corpus --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb} --out cache/corpus"
+        "python -m kindred.steps corpus --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store} --out cache/corpus"
 
 
 rule tokens:
@@ -39,7 +40,8 @@ rule tokens:
         runtime=60,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
     shell:
-        "python -m kindred.steps.tokens --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb} --out cache/tokens"
+        "python -m kindred.steps tokens --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store} --out cache/tokens"
         " --corpus cache/corpus"

@@ -19,10 +19,11 @@ rule explanation:
         runtime=240,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
         matching=lambda wildcards, input: folders(input.matching),
     shell:
-        "python -m kindred.steps.explanation --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb}"
+        "python -m kindred.steps explanation --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store}"
         " --out cache/explanation/{wildcards.sae} --tokens cache/tokens"
         " --matching {params.matching}"
 
@@ -47,9 +48,10 @@ rule scoring:
         runtime=240,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
     shell:
-        "python -m kindred.steps.scoring --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb}"
+        "python -m kindred.steps scoring --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store}"
         " --out cache/scoring/{wildcards.sae} --tokens cache/tokens"
         " --features cache/features/{wildcards.sae} --windows cache/windows/{wildcards.sae}"
         " --explanation cache/explanation/{wildcards.sae}"
@@ -84,13 +86,14 @@ rule case_study:
         runtime=60,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
         features=lambda wildcards, input: folders(input.features),
         windows=lambda wildcards, input: folders(input.windows),
         explanation=lambda wildcards, input: folders(input.explanation),
         scoring=lambda wildcards, input: folders(input.scoring),
     shell:
-        "python -m kindred.steps.case_study --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb}"
+        "python -m kindred.steps case_study --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store}"
         " --out cache/case_study/{wildcards.pair} --matching cache/matching/{wildcards.pair}"
         " --features {params.features} --windows {params.windows}"
         " --explanation {params.explanation} --scoring {params.scoring}"

@@ -20,10 +20,11 @@ rule matching:
         runtime=240,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
         features=lambda wildcards, input: folders(input.features),
     shell:
-        "python -m kindred.steps.matching --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb}"
+        "python -m kindred.steps matching --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store}"
         " --out cache/matching/{wildcards.pair} --features {params.features}"
 
 
@@ -46,9 +47,10 @@ rule windows:
         runtime=60,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
         matching=lambda wildcards, input: folders(input.matching),
     shell:
-        "python -m kindred.steps.windows --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb}"
+        "python -m kindred.steps windows --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store}"
         " --out cache/windows/{wildcards.sae} --tokens cache/tokens"
         " --features cache/features/{wildcards.sae} --matching {params.matching}"

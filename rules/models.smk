@@ -8,7 +8,17 @@ import json
 
 import yaml
 
-RECIPE = yaml.safe_load(Path(workflow.basedir, "models/recipe.yaml").read_text())
+from kindred.params.reading import read_mapping
+
+RECIPE_FILE = Path(workflow.basedir, "models/recipe.yaml")
+
+if workflow.is_main_process:
+    try:
+        RECIPE = read_mapping(RECIPE_FILE)
+    except KindredError as error:
+        sys.exit(str(error))
+else:
+    RECIPE = yaml.safe_load(RECIPE_FILE.read_text())
 
 
 def recipe(*sections, **more):

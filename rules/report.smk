@@ -35,10 +35,11 @@ rule tables:
         runtime=60,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
         findings=FINDINGS_ARGUMENTS,
     shell:
-        "python -m kindred.steps.tables --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb} --out {output}"
+        "python -m kindred.steps tables --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store} --out {output}"
         " {params.findings}"
 
 
@@ -59,10 +60,11 @@ rule figures:
         runtime=60,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
         findings=FINDINGS_ARGUMENTS,
     shell:
-        "python -m kindred.steps.figures --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb} --out {output}"
+        "python -m kindred.steps figures --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store} --out {output}"
         " {params.findings}"
 
 
@@ -83,8 +85,9 @@ rule report:
         runtime=60,
     params:
         snapshot=SNAPSHOT,
+        store=STORE,
         findings=FINDINGS_ARGUMENTS,
     shell:
-        "python -m kindred.steps.report --params {params.snapshot} --log {log}"
-        " --memory {resources.mem_mb} --out {output}"
+        "python -m kindred.steps report --params {params.snapshot} --log {log}"
+        " --memory {resources.mem_mb} --store {params.store} --out {output}"
         " {params.findings}"

@@ -89,6 +89,10 @@ class Project:
         command = [sys.executable, "-m", f"kindred.steps.{name}", "--params", params, "--out", out]
         return self.run(*command, "--log", log, *arguments, status=status)
 
+    def empty_store(self):
+        """Let nothing come back: what is missing has to be computed."""
+        self.run("kindred", "prune", "--all")
+
     def plan(self, *targets):
         """How many jobs of each rule Snakemake would run."""
         return jobs_of(self.run("snakemake", "-n", *targets))
@@ -204,12 +208,13 @@ def jobs():
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory, new_project, pytestconfig):
-    """The small experiment, built once from nothing. Only to be read, or copied."""
+    """The small experiment, built once from nothing, with an empty store. Only to be read, or copied."""
     if pytestconfig.getoption("--built"):
         return Project(pytestconfig.getoption("--built").resolve())
     project = new_project(tmp_path_factory.mktemp("built") / "project")
     project.snakemake("--config", "experiment=small", "--", *RESULTS)
     project.set("experiment", "small")
+    project.empty_store()
     return project
 
 

@@ -56,7 +56,7 @@ def set_from_command_line(arguments: Sequence[str], environment: MutableMapping[
         return
     try:
         params = json.loads(Path(arguments[arguments.index("--params") + 1]).read_bytes())
-        environment |= settings(params["arithmetic"])
+        environment.update(settings(params["arithmetic"]))
     except (OSError, ValueError, KeyError, TypeError):
         return
 

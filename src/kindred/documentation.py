@@ -41,7 +41,9 @@ def params_page(defaults: Params) -> str:
         f"{GENERATED}# Params\n\n"
         "All keys of `params.yaml`. Every key must be there and no other may: the file holds the only defaults. "
         "An overlay in `experiments/` sets the keys that differ; `saes` and `pairs` it replaces whole. "
-        "Wrong keys, values and combinations are refused before any job starts.\n\n"
+        "Wrong keys, values and combinations are refused before any job starts. So are values that YAML 1.1 (kindred) "
+        "and YAML 1.2 (DVC) read differently: `010`, `1:30`, `yes`, `no`, `on`, `off`, `1e6`; the message says what to "
+        "write.\n\n"
         f"{describe(defaults)}"
     )
 
@@ -53,7 +55,9 @@ def artefacts_page(defaults: Params) -> str:
         f"{GENERATED}# Artefacts",
         "What the steps leave: a folder each, with plain files (`.npy`, Parquet, JSON; nothing pickled) and a "
         "`manifest.json` that is written last. Equal inputs give equal bytes. A *flat* token index is "
-        "context * context_length + position.",
+        "context * context_length + position. Artefacts that were computed before are kept in the content store "
+        "(`.kindred/store`), in folders of the same form; files in `cache/` that share their content with it by hard "
+        "links are read-only ([storage.md](storage.md#the-content-store)).",
         f"## manifest.json\n\n{_class_section(Manifest)}\n\n{_class_section(FileRecord)}",
         *(_artefact_section(step, defaults) for step in STEPS.values()),
         f"## Schema of matched_features.json\n\n```json\n{schema}\n```",

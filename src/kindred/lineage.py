@@ -50,6 +50,7 @@ class Lineage:
         self.params = params
         self._contents = contents
         self._why_stale: dict[Path, str | None] = {}
+        self._returned: dict[Path, str] = {}
         self._settings: dict[tuple[str, str], dict[str, Any]] = {}
         self._sources: dict[str, str] = {}
 
@@ -132,10 +133,23 @@ class Lineage:
             stale = self.why_stale(Path(name))
             if stale:
                 return _follows(name, stale)
-            present = read_manifest(Path(name))
-            if present is None or present.content != content:
+            if self.content(Path(name)) != content:
                 return f"it was made from another content of {name}, its input, than is there now"
         return None
+
+    def content(self, directory: Path) -> str | None:
+        """The content hash of an artefact if it is fresh, else None."""
+        if self.why_stale(directory):
+            return None
+        if directory in self._returned:
+            return self._returned[directory]
+        manifest = read_manifest(directory)
+        return manifest.content if manifest else None
+
+    def returned(self, directory: Path, content: str) -> None:
+        """Take an artefact for fresh from now on: it came back from the store (or would, in a rehearsal)."""
+        self._why_stale[directory] = None
+        self._returned[directory] = content
 
     def verified(self, directory: Path) -> Manifest:
         """The manifest of an input, once its lineage, sizes and checksums are found right.

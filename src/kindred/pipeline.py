@@ -40,6 +40,11 @@ class Step:
         """The module that a rule runs."""
         return f"kindred.steps.{self.name}"
 
+    @property
+    def published(self) -> bool:
+        """Whether people open, and may edit, the files of its artefacts."""
+        return self.folder.startswith("results/")
+
     def path(self, identity: str) -> Path:
         """The folder of one artefact, relative to the project."""
         return Path(self.folder, identity) if identity else Path(self.folder)
@@ -243,7 +248,7 @@ STEPS: Mapping[str, Step] = {
         Step("matching", 2, "cache/matching", _pairs, _matching),
         Step("windows", 1, "cache/windows", _saes, _windows),
         Step("explanation", 1, "cache/explanation", _saes, _explanation),
-        Step("scoring", 1, "cache/scoring", _saes, _scoring),
+        Step("scoring", 2, "cache/scoring", _saes, _scoring),
         Step("case_study", 1, "cache/case_study", _pairs, _case_study),
         Step("tables", 1, "results/tables", _once, _tables, sidecars=True),
         Step("figures", 1, "results/figures", _once, _figures),

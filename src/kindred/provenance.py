@@ -135,7 +135,13 @@ def read_provenance(text: bytes, place: str) -> Provenance:
         ) from error
 
 
-def write_sidecars(directory: Path, place: Path, inputs: Iterable[Path], params: Params) -> None:
+def write_sidecars(
+    directory: Path,
+    place: Path,
+    inputs: Iterable[Path],
+    params: Params,
+    computed_in: Environment | None = None,
+) -> None:
     """Write a sidecar for each table in a folder.
 
     Where the sidecar that HEAD has would differ in nothing but the commit (and the processor, in portable arithmetic),
@@ -146,15 +152,42 @@ def write_sidecars(directory: Path, place: Path, inputs: Iterable[Path], params:
         place: The folder they are for, relative to the project.
         inputs: The artefacts that they were made from.
         params: Of the experiment.
+        computed_in: The environment that wrote the tables; None if it is this process's.
     """
     tables = _tables({path.name: file_sha256(path) for path in artefact_files(directory)})
     repository = _repository()
-    origin = _origin(inputs, params, repository)
+    origin = {
+        **_origin(inputs, params, repository),
+        "environment": computed_in or environment(params.arithmetic),
+    }
     for table, files in tables.items():
         new = Provenance(table=table, files=files, **origin)
         name = f"{table}{SIDECAR}"
         kept = _committed(repository, f"{place}/{name}", new)
         (directory / name).write_text((kept or new).model_dump_json(indent=1) + "\n")
+
+
+def renew_sidecars(directory: Path, manifest: Manifest, place: Path, params: Params) -> None:
+    """Write the sidecars of tables that come back from the store, as of now but for the environment.
+
+    The commit, the params and the chain of now give these tables: their hashes say so. The environment is the one that
+    computed them.
+
+    Args:
+        directory: The folder that is being put in place, with the sidecars of then.
+        manifest: Of the tables.
+        place: Where they are put, relative to the project.
+        params: Of the experiment.
+
+    Raises:
+        KindredError: a sidecar of then is missing or damaged.
+    """
+    damage = sidecar_damage(directory, manifest)
+    if damage:
+        raise KindredError(damage)
+    sidecars = sorted(directory.glob(f"*{SIDECAR}"))
+    computed_in = [read_provenance(path.read_bytes(), str(path)).environment for path in sidecars]
+    write_sidecars(directory, place, map(Path, manifest.inputs), params, *computed_in[:1])
 
 
 def sidecar_damage(directory: Path, manifest: Manifest) -> str | None:
@@ -189,7 +222,6 @@ def _origin(inputs: Iterable[Path], params: Params, repository: Repository | Non
         "models": model_fingerprints(params),
         "corpus": next(link.content for link in links.values() if link.step == "corpus"),
         "chain": links,
-        "environment": environment(params.arithmetic),
     }
 
 

@@ -98,13 +98,26 @@ class Repository:
         done = self._run("rev-parse", "--verify", "--quiet", f"{named.get(name, name)}^{{commit}}")
         if done.returncode == 0:
             return done.stdout.decode().strip()
-        if name in named:
+        by_commit = {commit: known for known, commit in named.items()}
+        if name in named or name in by_commit:
+            known = name if name in named else by_commit[name]
             raise KindredError(
-                f"{name} is commit {named[name]}, which this clone does not have: fetch it (git fetch --unshallow, "
-                "or git fetch of the branch that carries it)"
+                f"{known} is commit {named[known]}, which this clone does not have: {self._how_to_fetch()}, "
+                "and run again"
             )
         known = ", ".join(sorted(named)) or "none yet"
-        raise KindredError(f"{name}: no tag, named experiment or commit (named experiments: {known})")
+        advice = f"; {self._how_to_fetch()} if it is an older one" if self._is_shallow() else ""
+        raise KindredError(
+            f"{name}: no tag, named experiment or commit of this clone{advice} (named experiments: {known})"
+        )
+
+    def _is_shallow(self) -> bool:
+        return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
+    def _how_to_fetch(self) -> str:
+        if self._is_shallow():
+            return "the clone is shallow, so fetch the rest of the history (git fetch --unshallow --tags)"
+        return "fetch the branch or tag that carries it (git fetch --tags)"
 
     def _git(self, *arguments: str) -> bytes:
         done = self._run(*arguments)

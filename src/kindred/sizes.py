@@ -1,7 +1,7 @@
 """How large an experiment's artefacts are: in the work tree by their manifests, in a commit by its dvc.lock."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kindred.artefacts.folder import MANIFEST, read_manifest
 from kindred.errors import KindredError
 from kindred.pipeline import STEPS
+from kindred.store import Store
 
 UNITS = ("kB", "MB", "GB", "TB", "PB")
 TOTALS = ("cache", "results")
@@ -77,8 +78,20 @@ def step_sizes(root: Path) -> list[Size]:
     return sizes
 
 
+def store_size(store: Store) -> Size:
+    """The size of a content store, by the names of its entries and the number of their files."""
+    entries = store.entries()
+    return Size(
+        name="store",
+        folder=store.root.as_posix(),
+        artefacts=len(entries),
+        files=sum(1 for entry in entries for path in entry.path.rglob("*") if path.is_file()),
+        n_bytes=sum(entry.n_bytes for entry in entries),
+    )
+
+
 def recorded_sizes(lock: bytes, origin: str) -> list[Size]:
-    """The sizes that a dvc.lock records, one for each folder that DVC versions; `origin` names it in an error.
+    """The sizes that a dvc.lock records, one for each folder of results/ and for cache; `origin` names it in an error.
 
     Raises:
         KindredError: it is not a dvc.lock.
@@ -89,8 +102,12 @@ def recorded_sizes(lock: bytes, origin: str) -> list[Size]:
         raise KindredError(
             f"{origin}: not a dvc.lock that can be read; take it from git again, or run `dvc repro`"
         ) from error
-    outs = (out for stage in read.stages.values() for out in stage.outs)
-    return [Size(out.path, out.path, None, out.nfiles, out.size) for out in outs]
+    sizes: dict[str, Size] = {}
+    for out in (out for stage in read.stages.values() for out in stage.outs):
+        folder = "/".join(Path(out.path).parts[:2])  # figures are versioned file by file
+        before = sizes.get(folder, Size(folder, folder, None, 0, 0))
+        sizes[folder] = replace(before, files=before.files + out.nfiles, n_bytes=before.n_bytes + out.size)
+    return list(sizes.values())
 
 
 def readable(n_bytes: int) -> str:
@@ -122,9 +139,9 @@ def total(sizes: Sequence[Size], folder: str) -> Size:
     )
 
 
-def size_table(sizes: Sequence[Size]) -> str:
-    """Lines of name, artefacts (where known), files and size, then the totals of cache and results."""
-    rows = [*sizes, *(total(sizes, folder) for folder in TOTALS)]
+def size_table(sizes: Sequence[Size], *, store: Size | None = None) -> str:
+    """Lines of name, artefacts (where known), files and size, then the totals of cache and results, and the store."""
+    rows = [*sizes, *(total(sizes, folder) for folder in TOTALS), *([store] if store else [])]
     counted = any(size.artefacts is not None for size in sizes)
     head = ["step", "artefacts", "files", "size"] if counted else ["folder", "files", "size"]
     cells = [head]

@@ -22,8 +22,11 @@ HARNESS = (
     "kindred.pipeline",
     "kindred.provenance",
     "kindred.repository",
+    "kindred.returning",
+    "kindred.sharing",
     "kindred.sources",
     "kindred.steps.job",
+    "kindred.store",
     "kindred.workflow",
 )
 

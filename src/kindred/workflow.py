@@ -4,6 +4,7 @@ import base64
 import errno
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,38 +13,67 @@ from pathlib import Path
 from kindred.arithmetic import refuse_unfit_processor
 from kindred.artefacts.folder import MANIFEST
 from kindred.artefacts.writing import remove_left_overs
+from kindred.edits import note, runs_in_stage
 from kindred.environment import instruction_sets, processor
-from kindred.errors import KindredError
+from kindred.errors import KindredError, file_errors
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
+from kindred.returning import bring_back, say, would_come_back
+from kindred.store import DEFAULT_LIMIT_MB, STORE, Store, StoreSettings
 
 SNAPSHOT = Path(".kindred/params.json")
 RUNNING = Path(".kindred/running")
 WORKING = Path(".kindred/working")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
+LEFT_FREE = 1_000_000_000
 SNAKEMAKE_INCOMPLETE = Path(".snakemake/incomplete")
 
 
-def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) -> Params:
+def prepare(
+    *,
+    main_process: bool,
+    experiment: str | None,
+    needs_sources: bool,
+    runs: bool = True,
+    store_mb: int | None = None,
+) -> Params:
     """The params of this run, the same for all of its processes even if params.yaml is edited meanwhile.
 
     The main process validates params.yaml and its overlay, writes the snapshot that the steps read, and lines
     the clocks up with the lineage. Job processes only read the snapshot. Whether the model and the SAEs that the params
     name are there is looked at unless `needs_sources` is false.
 
+    What was computed before comes back from the store, unless this is no run (`runs` is false: a dry run, a lint, a
+    picture), which changes no artefact and only tells.
+
+    Args:
+        main_process: Whether this is the process that the user started, not one of its jobs.
+        experiment: The overlay that the command line names.
+        needs_sources: Whether the model and the SAEs have to be there.
+        runs: Whether jobs may be run.
+        store_mb: How large the store may grow, in megabytes; None for the default.
+
     Raises:
         KindredError: the params are wrong (the message names key, value and what is allowed), or differ from those
-            that another Snakemake runs with in this folder.
+            that another Snakemake runs with in this folder; or a file cannot be read or written.
     """
     if not main_process:
         return Params.model_validate_json(SNAPSHOT.read_bytes())
+    with file_errors():
+        if runs_in_stage():
+            note()
+        return _prepare(experiment, needs_sources=needs_sources, runs=runs, store_mb=store_mb)
+
+
+def _prepare(experiment: str | None, *, needs_sources: bool, runs: bool, store_mb: int | None) -> Params:
     params = load_params(Path("params.yaml"), experiment=experiment)
     refuse_unfit_processor(params.arithmetic, instruction_sets(), processor())
     if needs_sources:
         check_files(params)
-    snapshot = params.model_dump_json(indent=1) + "\n"
+    snapshot = params.model_dump_json(indent=1).encode() + b"\n"
+    _refuse_unwritable()
     alone = _alone()
-    if not SNAPSHOT.exists() or SNAPSHOT.read_text() != snapshot:
+    if not SNAPSHOT.exists() or SNAPSHOT.read_bytes() != snapshot:
         if SNAPSHOT.exists() and not alone:
             raise KindredError(
                 "another snakemake runs in this folder, with other params: wait until it has ended, or stop it"
@@ -51,11 +81,72 @@ def prepare(*, main_process: bool, experiment: str | None, needs_sources: bool) 
         with _no_jobs():
             _write(SNAPSHOT, snapshot)
     lineage = Lineage(params, contents=True)
+    if runs and alone:
+        _use_store(lineage, DEFAULT_LIMIT_MB if store_mb is None else store_mb)
     stale = survey(lineage)
     if alone:
         _tidy_up(lineage, stale)
     report(stale)
+    if stale and not runs:
+        _tell_of_store(Lineage(params, contents=True))
     return params
+
+
+def compute_all_jobs() -> None:
+    """Let no job of this run take anything from the store: the user forces jobs to run, and so to compute."""
+    store = Store(STORE)
+    store.configure(store.settings.model_copy(update={"takes": False}))
+
+
+def trim_store() -> None:
+    """Bring the store below its limit, and make the room on the disk that the next run should find."""
+    store = Store(STORE)
+    store.trim(store.limit)
+    store.make_room(_room_to_leave(), STORE)
+
+
+def _use_store(lineage: Lineage, limit_mb: int) -> None:
+    store = Store(STORE)
+    try:
+        store.make_room(_room_to_leave(), STORE)
+        store.configure(StoreSettings(limit_mb=limit_mb))
+        found = bring_back(lineage, store)
+    except OSError as error:  # a full disk, a folder that is only to be read: all is computed
+        print(f"kindred: {STORE} is not used: {error}", file=sys.stderr)
+        return
+    if found:
+        print(say(found, "taken from the store, not computed"), file=sys.stderr)
+    store.trim(store.limit)
+
+
+def _tell_of_store(lineage: Lineage) -> None:
+    found = would_come_back(lineage, Store(STORE))
+    if found:
+        print(say(found, "in the store: a run takes it from there"), file=sys.stderr)
+
+
+def _room_to_leave() -> int:
+    """What the store leaves free on its disk, in bytes: a twentieth of it, at most a gigabyte."""
+    return int(min(shutil.disk_usage(Path()).total // 20, LEFT_FREE))
+
+
+def warn_of_edits(params: Params, experiment: str | None) -> None:
+    """Say so if params.yaml or its overlay is not what the run that just ended was made with.
+
+    Args:
+        params: The params that the run began with.
+        experiment: The overlay of the command line, if any.
+    """
+    try:
+        if load_params(Path("params.yaml"), experiment=experiment) == params:
+            return
+    except KindredError:  # not valid any more, so edited
+        pass
+    print(
+        "kindred: params.yaml or its overlay was edited while this ran: the results are those of the earlier values; "
+        "run snakemake again for the new ones",
+        file=sys.stderr,
+    )
 
 
 def stamp(artefact: str) -> str:
@@ -104,6 +195,7 @@ def _tidy_up(lineage: Lineage, stale: dict[Path, str]) -> None:
             for output in (directory, directory / MANIFEST):
                 name = base64.urlsafe_b64encode(str(output).encode()).decode()
                 (SNAKEMAKE_INCOMPLETE / name).unlink(missing_ok=True)
+    Store(STORE).remove_left_overs(of_all_machines=working >= 0)
     if working >= 0:
         os.close(working)
 
@@ -147,8 +239,22 @@ def _alone() -> bool:
     return True
 
 
-def _write(path: Path, text: str) -> None:
+def _refuse_unwritable() -> None:
+    """See that the records of this run can be written; Snakemake needs its own even for a dry run.
+
+    Raises:
+        OSError: naming the folder.
+    """
+    for folder in (SNAPSHOT.parent, SNAKEMAKE_LOCKS.parent):
+        folder.mkdir(exist_ok=True)
+    for folder in (SNAPSHOT.parent, SNAKEMAKE_LOCKS.parent, SNAKEMAKE_LOCKS):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            code = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(code, os.strerror(code), str(folder))
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_text(text)
+    partial.write_bytes(content)
     partial.replace(path)

@@ -22,7 +22,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from kindred.artefacts.folder import Made
+from kindred.artefacts.writing import writing
 from kindred.models.tokenizer import train_tokenizer
+from kindred.store import Store
 
 D_MODEL, D_SAE, CONTEXT = 16, 24, 16
 TEXTS = {
@@ -38,7 +41,7 @@ PARAMS = {
     "tokens": {"n_tokens": 1000, "context_length": CONTEXT},
     "activations": {"n_shards": 2},
     "matching": {"n_best": 2, "n_worst": 1, "n_control": 1, "min_contexts": 0},
-    "windows": {"length": 5, "n_top": 2},
+    "windows": {"length": 5, "min_length": 1, "n_top": 2},
     "report": {"n_windows": 1},
     "explanation": {"inject_layer": 1, "n_scales": 3, "n_explanations": 1, "max_new_tokens": 3},
     "scoring": {
@@ -239,6 +242,42 @@ def rows_of(table):
     return [dict(zip(header.split(","), line.split(","), strict=False)) for line in lines]
 
 
+@pytest.mark.parametrize("matrix", ["W_dec", "W_enc"])
+def test_a_feature_without_a_direction_is_named_before_the_pass_over_the_corpus(world, matrix):
+    path = world.root / "models/a/sae_weights.safetensors"
+    weights = load_file(path)
+    weights[matrix].select(0 if matrix == "W_dec" else 1, 7)[:] = 0
+    save_file(weights, path)
+    name = "decoder" if matrix == "W_dec" else "encoder"
+    done = world.step("activations", **ACTIVATIONS, status=1)
+    refused(world, done, "SAE a (models/a)", f"the {name} directions of features 7 are zero")
+
+
+def test_a_min_contexts_that_no_pair_meets_ends_the_matching(world):
+    params = changed_params(world, matching__min_contexts=10_000)
+    folders = ["cache/features/a", "cache/features/b"]
+    done = world.step("matching", "cache/matching/ab", params=params, features=folders, status=1)
+    refused(
+        world,
+        done,
+        "pair ab of a and b",
+        "matching.min_contexts = 10000",
+        "the one that fires most has",
+        "lower",
+    )
+
+
+def test_fewer_pairs_than_were_asked_for_are_told_by_the_matching(world):
+    params = changed_params(world, matching__n_best=100, matching__n_worst=0)
+    done = world.step(
+        "matching", "cache/matching/ab", params=params, features=["cache/features/a", "cache/features/b"]
+    )
+    (warning,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert warning.startswith(
+        "warning: pair ab: best: 24 pairs of the 100 asked for: no more are eligible; 0 passed"
+    )
+
+
 def test_activations_that_are_not_a_number(world):
     """Finite weights that overflow within the encoder, and a model whose own output is NaN."""
     path = world.root / "models/a/sae_weights.safetensors"
@@ -246,12 +285,7 @@ def test_activations_that_are_not_a_number(world):
     weights = load_file(path)
     weights["W_enc"][:, 5] = 3e38
     weights["b_dec"][:] = -1e3
-    weights["W_dec"][5] = 0
     save_file(weights, path)
-    config_path = path.with_name("cfg.json")
-    config = json.loads(config_path.read_text())
-    # Infinity times the norm of a decoder row, which is zero.
-    config_path.write_text(json.dumps({**config, "rescale_acts_by_decoder_norm": True}))
     refused(
         world,
         world.step("activations", **ACTIVATIONS, status=1),
@@ -260,7 +294,6 @@ def test_activations_that_are_not_a_number(world):
         "context 0",
     )
     path.write_bytes(content)
-    config_path.write_text(json.dumps(config))
     path = world.root / "models/lm/model.safetensors"
     weights = load_file(path)
     weights["model.layers.0.input_layernorm.weight"][:] = float("nan")
@@ -304,6 +337,100 @@ def test_a_full_disk(world, full_disk, step, arguments):
     assert list((world.root / f"cache/{step}").iterdir()) == []
 
 
+@pytest.fixture
+def small_disk(finished, tmp_path):
+    """A function: the world on a disk of its own, full but for some KiB, with three artefacts in the store."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def fill(free):
+        command = ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(place)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"cannot mount a small file system here: {done.stderr.decode().strip()}")
+        world = finished.copy(place / "project")
+        store = Store(world.root / ".kindred/store")
+        store.trim(0)
+        for number in range(3):
+            origin = Made(kind="x", version=1, identity="", params={"x": number}, sources="", inputs={})
+            with writing(place / "x", origin, lambda folder: store.put(folder, link=False)) as partial:
+                (partial / "ballast").write_bytes(bytes(1_000_000))
+        shutil.rmtree(place / "x")
+        with (place / "filler").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(place).free - free)
+        return world, store
+
+    yield fill
+    subprocess.run(["umount", str(place)], check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_on_a_full_disk_the_store_gives_way_oldest_first_and_the_job_finishes(small_disk, finished):
+    world, store = small_disk(free=100_000)
+    oldest, *_, newest = store.entries()
+    world.run("rm", "-rf", FEATURES["out"])
+    with (world.root / "ballast").open("wb") as file:  # the room that the artefact took is taken
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(world.root).free - 12_000)
+    done = world.step("features", **FEATURES, store=[".kindred/store"])
+    assert "the disk is full; the store has made room, the work begins again" in done.stderr
+    assert world.hashes(FEATURES["out"]) == finished.hashes(FEATURES["out"])
+    assert not oldest.path.exists()
+    assert newest.path.exists()
+    assert world.partials() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_on_a_full_disk_without_anything_to_drop_the_message_is_as_ever(small_disk):
+    world, store = small_disk(free=0)
+    store.trim(0)
+    world.run("rm", "-rf", FEATURES["out"])
+    with (world.root / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(world.root).free - 12_000)
+    done = world.step("features", **FEATURES, store=[".kindred/store"], status=1)
+    refused(world, done, FEATURES["out"], "no room left", "run again")
+
+
+def test_a_job_looks_into_the_store_before_it_imports_its_libraries(world):
+    before = world.hashes(FEATURES["out"])
+    Store(world.root / ".kindred/store").put(world.root / FEATURES["out"], link=True)
+    world.run("rm", "-rf", FEATURES["out"])
+    inputs = [*("--tokens", "cache/tokens"), "--activations", *SHARDS]
+    arguments = ["--params", ".kindred/params.json", "--log", "logs/step.log", "--store", ".kindred/store"]
+    command = [sys.executable, "-X", "importtime", "-m", "kindred.steps", "features", *arguments]
+    done = world.run(*command, "--out", FEATURES["out"], *inputs)
+    assert world.hashes(FEATURES["out"]) == before
+    assert f"{FEATURES['out']} comes from the store" in done.stderr
+    assert (world.root / "logs/step.log").read_text() == (
+        f"{FEATURES['out']} comes from the store: it was computed before\n"
+    )
+    for library in ("torch", "numba", "transformers", "pyarrow", "kindred.features"):
+        assert f"| {library}\n" not in done.stderr.replace(" ", "").replace("|", "| ")
+
+
+def test_a_job_computes_what_the_store_does_not_have_or_must_not_give(world):
+    before = world.hashes(FEATURES["out"])
+    store = Store(world.root / ".kindred/store")
+    store.put(world.root / FEATURES["out"], link=True)
+    store.configure(store.settings.model_copy(update={"takes": False}))
+    world.run("rm", "-rf", FEATURES["out"])
+    inputs = [*("--tokens", "cache/tokens"), "--activations", *SHARDS]
+    arguments = ["--params", ".kindred/params.json", "--log", "logs/step.log", "--store", ".kindred/store"]
+    command = [
+        sys.executable,
+        "-m",
+        "kindred.steps",
+        "features",
+        *arguments,
+        "--out",
+        FEATURES["out"],
+        *inputs,
+    ]
+    done = world.run(*command)
+    assert "comes from the store" not in done.stderr
+    assert "python -m kindred.steps.features --params" in (world.root / "logs/step.log").read_text()
+    assert world.hashes(FEATURES["out"]) == before
+
+
 def test_a_disk_that_fills_up_while_results_are_written_keeps_the_old_ones(world):
     """The limit on the size of files stands for the disk; the log has no room either."""
     before = world.hashes("results")
@@ -324,6 +451,23 @@ def test_a_disk_that_fills_up_while_results_are_written_keeps_the_old_ones(world
     assert world.hashes("results") == before
     assert world.partials() == []
     assert world.plan("results/tables") == {}
+
+
+def test_a_command_by_hand_with_the_wrong_files_is_one_line(world):
+    swapped = {
+        "tokens": ["cache/features/a"],
+        "features": ["cache/features/a"],
+        "matching": ["cache/matching/ab"],
+    }
+    done = world.step("windows", "cache/windows/a", **swapped, status=1)
+    refused(world, done, "--tokens cache/features/a: an artefact of step features, not of step tokens")
+    done = world.step("corpus", "cache/corpus", params="absent.json", status=1)
+    refused(world, done, "--params absent.json: no such file; `snakemake -n` writes .kindred/params.json")
+    done = world.step("corpus", "cache/corpus", params="params.yaml", status=1)
+    refused(world, done, "--params params.yaml: not the parameters that this version of kindred writes")
+    done = world.step("corpus", "cache/corpus", log="logs", status=1)
+    assert done.stderr.startswith("corpus: ")
+    assert "logs: Is a directory: a folder is in the place of a file" in done.stderr
 
 
 @pytest.mark.parametrize("moment", ["while it imports its libraries", "while it works"])

@@ -92,7 +92,12 @@ def empty_values() -> dict[str, object]:
             settings={},
         ),
         "scoring": scoring.Scores(
-            frames["table"], frames["contexts"], curves, frames["explanations"], curves
+            frames["table"],
+            frames["contexts"],
+            curves,
+            frames["explanations"],
+            curves,
+            scoring.Truncation(limit=None, contexts=0, windows=0, explanations=0, passages=0),
         ),
         "case_study": CaseStudy([]),
     }

@@ -71,7 +71,7 @@ def test_names_are_tags_rows_of_the_table_or_revisions(root: Path) -> None:
 def test_a_named_commit_that_the_clone_lacks_is_said_to_be_missing(root: Path) -> None:
     (root / EXPERIMENTS).parent.mkdir()
     (root / EXPERIMENTS).write_text(f"name,commit,what\nfar,{'0' * 39}1,not here\n")
-    with pytest.raises(KindredError, match="which this clone does not have: fetch it"):
+    with pytest.raises(KindredError, match="which this clone does not have: fetch the branch"):
         Repository(root).resolve("far")
 
 
@@ -107,3 +107,28 @@ def test_a_byte_order_mark_is_no_part_of_a_column(root: Path) -> None:
     (root / "docs").mkdir(exist_ok=True)
     (root / EXPERIMENTS).write_bytes('\ufeffname,commit,what\na,b,"one\rtwo"\n'.encode())
     assert Repository(root).experiments() == [Experiment("a", "b", "one\rtwo")]
+
+
+def test_a_shallow_clone_says_how_to_get_the_commit_that_it_lacks(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By its name, and by the commit, as `kindred tags` asks for it; the name is not listed as one that is there."""
+    first = git(root, "rev-parse", "first^{commit}")
+    (root / EXPERIMENTS).parent.mkdir()
+    (root / EXPERIMENTS).write_text(f"name,commit,what\nold,{first},the first\n")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "three")
+    shallow = tmp_path_factory.mktemp("clone") / "shallow"
+    git(root, "clone", "--quiet", "--depth", "1", root.as_uri(), str(shallow))
+    repository = Repository(shallow)
+    for name in ("old", first):
+        with pytest.raises(KindredError) as caught:
+            repository.resolve(name)
+        assert f"old is commit {first}, which this clone does not have" in str(caught.value)
+        assert "git fetch --unshallow" in str(caught.value)
+    with pytest.raises(
+        KindredError, match=r"other: no tag, named experiment or commit of this clone; .*--unshallow"
+    ):
+        repository.resolve("other")
+    git(shallow, "fetch", "--quiet", "--unshallow", "--tags")
+    assert repository.resolve("old") == first

@@ -25,10 +25,13 @@ stages:
       md5: b.dir
       size: 1000000000
       nfiles: 120
-    - path: results/figures
+    - path: results/figures/swap_cost.png
+      md5: e
+      size: 500000
+    - path: results/figures/windows
       md5: c.dir
-      size: 20000000
-      nfiles: 10
+      size: 19500000
+      nfiles: 9
     - path: results/metrics.json
       md5: d
       size: 900000

@@ -141,3 +141,30 @@ def test_other_params_wait_for_the_jobs_of_a_killed_run_and_the_same_do_not() ->
         assert following.communicate()[1] == ""
     assert following.returncode == 0
     assert SNAPSHOT.read_text() != before
+
+
+def test_a_file_in_the_place_of_the_records_is_one_line() -> None:
+    for folder in (".kindred", ".snakemake"):
+        shutil.rmtree(folder, ignore_errors=True)
+        Path(folder).touch()
+        assert (
+            prepared()
+            == f"{folder}: File exists: something of another kind is in its place: move it away and run again\n"
+        )
+        Path(folder).unlink()
+
+
+def test_records_that_cannot_be_written_are_named_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Root may write anywhere, so the answer of the system is put in its place."""
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != ".snakemake/locks")
+    Path(".snakemake/locks").mkdir(parents=True, exist_ok=True)
+    with pytest.raises(KindredError, match=r"\.snakemake/locks: Permission denied: .*chown, chmod"):
+        prepare(main_process=True, experiment="small", needs_sources=False)
+
+
+def test_a_snapshot_of_damaged_bytes_is_written_again() -> None:
+    SNAPSHOT.write_bytes(b"\xff\xfe")
+    assert prepared() == ""
+    assert Params.model_validate_json(SNAPSHOT.read_bytes()) == small()

@@ -1,5 +1,7 @@
 """Files that are deleted, cut short or flipped behind the workflow's back: noticed, named and made anew by either tool.
 
+The content store is emptied first, but for one test: from a full one, what is damaged would come back.
+
 What to damage is chosen by a seed: one file of one artefact of each kind, and one place in it. Every kind is planned
 after every damage, and rebuilt by both tools, in the slow tests; the others take them together, or a few of them.
 """
@@ -194,6 +196,7 @@ def repaired_by_dvc(project, before, folders):
 
 def test_dvc_shows_and_rebuilds_damage(kept, made, jobs):
     before = kept.hashes("cache", "results")
+    kept.empty_store()
     folder, name = do_damage(kept, made, "figures", "cut short")
     tables, manifest = do_damage(kept, made, "tables", "manifest deleted")
     done = repaired_by_dvc(kept, before, [folder, tables])
@@ -205,6 +208,7 @@ def test_dvc_shows_and_rebuilds_damage(kept, made, jobs):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_rebuilt_with_the_same_bytes_by_either_tool(kept, made, kind, jobs):
     before = kept.hashes("cache", "results")
+    kept.empty_store()
     first, second = list(DAMAGES)[KINDS.index(kind) % 5], list(DAMAGES)[(KINDS.index(kind) + 2) % 5]
     folder, name = do_damage(kept, made, kind, first)
     done = kept.snakemake()
@@ -212,6 +216,7 @@ def test_every_kind_is_rebuilt_with_the_same_bytes_by_either_tool(kept, made, ki
     assert jobs(done) == downstream(made, folder)
     assert kept.hashes("cache", "results") == before
     assert jobs(kept.run("dvc", "repro")) == {}
+    kept.empty_store()
     folder, name = do_damage(kept, made, kind, second)
     done = repaired_by_dvc(kept, before, [folder])
     assert named(done, name)
@@ -231,3 +236,26 @@ def test_a_flip_during_a_run_is_refused_by_the_step_that_reads_it_and_made_anew_
     done = project.run("snakemake", "-n")
     assert jobs(done) == downstream(made, folder)
     assert named(done, f"{folder}/{MANIFEST} is missing")
+
+
+@pytest.mark.parametrize(
+    "damage", [pytest.param(damage, marks=() if damage == "flipped" else slow) for damage in DAMAGES]
+)
+def test_what_the_store_has_is_noticed_named_and_comes_back(project, made, jobs, damage):
+    """The damage is done to what is no link, as by an editor that saves by renaming."""
+    project.run("rm", "-rf", "cache/case_study", *(f"results/{name}" for name in RESULTS))
+    assert jobs(project.snakemake()) == {"case_study": 1, **dict.fromkeys(RESULTS, 1)}
+    before = project.hashes("cache", "results")
+    for kind in ("case_study", *RESULTS):
+        folder, name, generator = choose(made, kind, damage)
+        path = project.root / name
+        project.run("cp", "--remove-destination", name, f"{name}.copy")
+        project.run("mv", f"{name}.copy", name)
+        path.chmod(0o644)
+        DAMAGES[damage][0](path, generator)
+        done = project.snakemake()
+        assert jobs(done) == {}
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("kindred: ")]
+        assert line.endswith("; taken from the store, not computed")
+        assert folder in line
+        assert project.hashes("cache", "results") == before

@@ -181,6 +181,20 @@ def test_plots_are_written(laboratory):
     assert changed_files(laboratory) <= {("??", "dvc_plots/")}
 
 
+@pytest.mark.parametrize("revisions", [("show",), ("diff", "HEAD")])
+def test_plots_need_nothing_in_the_cache_of_dvc(laboratory, revisions):
+    """As in a clone in which snakemake made the tables, other ones perhaps than dvc.lock names."""
+    shutil.rmtree(laboratory.root / ".dvc/cache")
+    figure = laboratory.root / "results/figures/swap_cost.png"
+    figure.write_bytes(figure.read_bytes() + b"redrawn")
+    done = laboratory.run("dvc", "plots", *revisions)
+    page = (laboratory.root / "dvc_plots/index.html").read_text()
+    assert page.count("vegaEmbed(") == len(charts(laboratory))
+    assert len(re.findall(r'<img\s+src="static/workspace_', page)) == len(FIGURES)
+    if revisions == ("show",):
+        assert "failed to load" not in done.stderr
+
+
 def test_a_browser_draws_every_plot(laboratory, offline, tmp_path):
     """A point for each number of the tables, a box for each group and method, and every figure."""
     pairs, features = measured(laboratory, "pairs", "agreement"), measured(laboratory, "features", "auroc")

@@ -32,7 +32,7 @@ RESULTS = ("results/tables", "results/figures", "results/report")
 LIMIT_SECONDS = 300
 WAYS = ("job", "dvc", "group", "snakemake")  # so that the last moment, among DVC's own work, is one of `dvc`
 LOG_TIME = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) DEBUG ", re.MULTILINE)
-JOB = re.compile(r"kindred\.steps\.\w+ .*?--out (\S+)")
+JOB = re.compile(r"kindred\.steps[. ]\w+ .*?--out (\S+)")
 HEADER = (
     "number",
     "moment",
@@ -77,6 +77,7 @@ class Trial:
 def undisturbed(project):
     """Run `dvc repro` from nothing and read the times of its jobs from their logs."""
     project.run("rm", "-rf", "cache", *RESULTS, "logs", "dvc.lock")
+    project.empty_store()
     started = time.time()
     project.run("dvc", "repro")
     seconds = time.time() - started
@@ -138,9 +139,10 @@ def left_overs(project):
 
 
 def delete_all_but(project, folders):
-    """Leave these artefacts alone, and their logs."""
+    """Leave these artefacts alone, and their logs; nothing else may come back from the store."""
     for path in manifests(project).keys() - folders:
         project.run("rm", "-rf", path, f"logs/{Path(path).relative_to(Path(path).parts[0])}.log")
+    project.empty_store()
 
 
 def wait_until(condition, run):

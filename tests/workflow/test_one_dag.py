@@ -57,9 +57,17 @@ def folder_of(output):
 
 
 def not_covered(project, dag):
-    """Outputs of the DAG that DVC would not keep, or would keep twice."""
+    """Outputs of the DAG, each file of a folder, that DVC would not keep, or would keep twice."""
     outs = names(stage(project)["outs"])
-    return [output for output in dag if len(lies_under(output, outs)) != 1]
+    return [file for output in dag for file in files_of(project, output) if len(lies_under(file, outs)) != 1]
+
+
+def files_of(project, output):
+    """An output that is a file, or is not there; else the files of the folder without Snakemake's mark."""
+    if not (project.root / output).is_dir():
+        return [output]
+    files = [path for path in (project.root / output).rglob("*") if path.is_file()]
+    return [path.relative_to(project.root) for path in files if path.name != ".snakemake_timestamp"]
 
 
 def params_of(project):
@@ -69,9 +77,9 @@ def params_of(project):
 def test_dvc_has_one_stage_that_names_no_step(built):
     data = yaml.safe_load((built.root / "dvc.yaml").read_text())
     assert list(data["stages"]) == ["pipeline"]
-    command = stage(built)["cmd"]
-    assert command.split() == ["snakemake", "--cores", "all", "--", "all"]
-    assert not set(re.findall(r"\w+", command)) & {*STEPS}
+    commands = stage(built)["cmd"]
+    assert commands == ["snakemake --cores all -- all", "python -m kindred.edits"]
+    assert not set(re.findall(r"\w+", " ".join(commands))) & {*STEPS}
     assert not [dep for dep in names(stage(built)["deps"]) if lies_under(dep, ["cache", "results"])]
     # Lower than results/* no folder is named: a new step of the cache needs no line here.
     assert [out for out in names(stage(built)["outs"]) if out.startswith("cache")] == ["cache"]
@@ -79,6 +87,11 @@ def test_dvc_has_one_stage_that_names_no_step(built):
 
 def test_every_output_of_the_dag_lies_under_exactly_one_out(built, dag):
     assert not_covered(built, dag) == []
+
+
+def test_a_figure_that_dvc_does_not_know_would_be_noticed(project, dag):
+    (project.root / "results/figures/new.png").touch()
+    assert not_covered(project, dag) == [Path("results/figures/new.png")]
 
 
 def test_a_rule_that_writes_elsewhere_would_be_noticed(project):

@@ -105,7 +105,7 @@ tokens = torch.tensor([[0, *range(300, 311)]])
 with torch.inference_mode():
     show("logits", model.model(tokens).logits.numpy())
     for name in ("docs-0", "docs-1"):
-        sae = load_sae(name, FolderSae(loader="folder", path=f"models/saes/{name}"))
+        sae = load_sae(name, FolderSae(loader="folder", path=f"models/saes/{name}"), device="cpu")
         hidden = run_to_hook_points(model.model, tokens, None, [sae.hook_point])[sae.hook_point]
         rows = sae.encode_sparse(hidden[0])
         show(name, np.concatenate([rows.counts.numpy(), rows.feature.numpy(), rows.value.numpy()]))

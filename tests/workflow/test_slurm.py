@@ -72,7 +72,7 @@ def step_process(project):
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            found = command.startswith("python -m kindred.steps.") and f" --out {ARTEFACT} " in command
+            found = command.startswith("python -m kindred.steps ") and f" --out {ARTEFACT} " in command
             if found and (process / "cwd").samefile(project.root):
                 return int(process.name)
         except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile

@@ -60,7 +60,9 @@ def test_an_experiment_may_be_named_by_the_table_of_experiments(committed):
     try:
         assert f"to small-1 ({commit[:12]})" in verify(committed, "--against", "small-1").stdout
         unknown = verify(committed, "--against", "small-2", status=2)
-        assert "small-2: no tag, named experiment or commit (named experiments: " in unknown.stderr
+        assert (
+            "small-2: no tag, named experiment or commit of this clone (named experiments: " in unknown.stderr
+        )
         assert "small-1" in unknown.stderr
     finally:
         table.unlink()

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from kindred.artefacts.activations import TokenBatch
 from kindred.errors import KindredError
-from kindred.models.hooks import HookPoint, run_to_hook_points
+from kindred.models.attention import attended_positions
+from kindred.models.hooks import HookPoint, embedding, run_to_hook_points
 from kindred.models.loading import LoadedModel
 from kindred.saes.interface import Sae, SparseRows
 
@@ -61,8 +62,8 @@ def encode_contexts(
     """Encode contexts with all SAEs, keeping the non-zero activations of tokens that are not special.
 
     Batches are runs of ``batch_size`` contexts in order, so the result does not depend on the number of cores.
-    The special positions at the end of a context are its padding: no token attends to them. Memory is that of one
-    batch; a GPU computes the next one while the caller deals with the last.
+    The special positions at the end of a context are its padding: no token attends to them (`attended_positions`).
+    Memory is that of one batch; a GPU computes the next one while the caller deals with the last.
 
     Args:
         model: The model that the SAEs were trained on.
@@ -100,6 +101,11 @@ def _check_inputs(
         raise KindredError(
             f"tokens have shape {tokens.shape}, special positions {is_special.shape}; pack them anew"
         )
+    most = getattr(model.model.config.get_text_config(), "max_position_embeddings", None)
+    if most is not None and tokens.shape[1] > most:
+        raise KindredError(
+            f"the contexts have {tokens.shape[1]} positions, but the model takes {most}: lower tokens.context_length"
+        )
     if len({sae.name for sae in saes}) != len(saes):
         raise KindredError(f"two SAEs share a name: {', '.join(sae.name for sae in saes)}; names must differ")
     for sae in saes:
@@ -114,18 +120,27 @@ def _check_inputs(
                 raise KindredError(f"SAE {sae.name}: its {name} holds NaN; train or fetch the SAE again")
 
 
+def _check_ids(model: LoadedModel, tokens: NDArray[np.int32]) -> None:
+    """Raise if there is an id for which the model has no row."""
+    n_rows, largest = len(embedding(model.model)), int(tokens.max(initial=0))
+    if largest >= n_rows:
+        raise KindredError(
+            f"the corpus holds the token id {largest}, but the model's embedding has {n_rows} rows: resize it, or save "
+            "the tokenizer that the model was trained with beside it"
+        )
+
+
 def _compose(tokens: NDArray[np.int32], is_special: NDArray[np.bool_], first_context: int) -> _Batch:
     """Cut a batch to its longest context, BOS at least, and mark its padding."""
     n_contexts, context_length = tokens.shape
-    positions = np.arange(context_length)
-    lengths = np.where(is_special, 0, positions + 1).max(axis=1, initial=1)
-    longest = int(lengths.max())
+    attended = attended_positions(is_special)
+    longest = int(attended.sum(axis=1).max())
     return _Batch(
         first_context=first_context,
         n_contexts=n_contexts,
         context_length=context_length,
         tokens=tokens[:, :longest],
-        attention=positions[:longest] < lengths[:, None],
+        attention=attended[:, :longest],
         kept=np.flatnonzero(~is_special),
     )
 
@@ -134,6 +149,7 @@ def _sae_inputs(
     model: LoadedModel, batch: _Batch, hook_points: Sequence[HookPoint]
 ) -> dict[HookPoint, Tensor]:
     """Run the model once; float32 [row, d_model] of the tokens kept, for each hook point."""
+    _check_ids(model, batch.tokens)
     device = model.model.device
     tokens = torch.from_numpy(batch.tokens.astype(np.int64)).to(device)
     # Without padding no mask is passed, and the attention can take its faster, purely causal way.

@@ -1,5 +1,6 @@
 """Embedding scores of one SAE's explanations, with the contexts they were tested on and all embeddings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from kindred.errors import KindredError
 
 KIND = "scoring"
-VERSION = 1
+VERSION = 2
 
 _TABLES = {
     "table": pa.schema(
@@ -48,7 +50,33 @@ _TABLES = {
     ),
 }
 _ARRAYS = ("context_embeddings", "explanation_embeddings")
+_TRUNCATION_FILE = "truncation.json"
 COLUMNS = {name: tuple(schema.names) for name, schema in _TABLES.items()}
+
+
+class Truncation(BaseModel):
+    """How many texts the embedder read only in part, because they are longer than its limit.
+
+    Attributes:
+        limit: Tokens that the embedder reads of a text; null if it reads it whole, however long.
+        contexts: Test contexts that were cut off there.
+        windows: Top windows that were, which embedding_gap is taken from.
+        explanations: Explanations that were, with the query about them.
+        passages: Random passages that were, which null_random is taken from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: int | None
+    contexts: int
+    windows: int
+    explanations: int
+    passages: int
+
+    @property
+    def n_cut(self) -> int:
+        """How many texts were cut off."""
+        return self.contexts + self.windows + self.explanations + self.passages
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +95,7 @@ class Scores:
         explanations: The explanations in the order of ``table``, with the columns ``COLUMNS["explanations"]``.
         explanation_embeddings: Unit vectors of the queries made from ``explanations``, row by row, nan for an
             empty one, float32 [explanation, dimension].
+        truncation: How many of the texts were read only in part.
     """
 
     table: pd.DataFrame
@@ -74,6 +103,26 @@ class Scores:
     context_embeddings: NDArray[np.float32]
     explanations: pd.DataFrame
     explanation_embeddings: NDArray[np.float32]
+    truncation: Truncation
+
+
+def truncation_note(scores: Sequence[Scores]) -> str | None:
+    """Say in a sentence how many texts of some SAEs the embedder read only in part; None if it read all."""
+    parts = [own.truncation for own in scores]
+    if not any(part.n_cut for part in parts):
+        return None
+    cut = {
+        name: sum(getattr(part, name) for part in parts)
+        for name in ("contexts", "windows", "explanations", "passages")
+    }
+    n_contexts, n_explanations = (
+        sum(len(getattr(own, name)) for own in scores) for name in ("contexts", "explanations")
+    )
+    return (
+        f"The embedder reads the first {parts[0].limit} tokens of a text and no more: of {n_contexts} test contexts "
+        f"{cut['contexts']} were cut off there, of {n_explanations} explanations {cut['explanations']}, besides "
+        f"{cut['windows']} top windows and {cut['passages']} random passages."
+    )
 
 
 def save(value: Scores, directory: Path) -> None:
@@ -85,6 +134,7 @@ def save(value: Scores, directory: Path) -> None:
         explanations.parquet: The texts that were scored, row-aligned with the scores.
         context_embeddings.npy: float32 [context, dimension], row-aligned with contexts.parquet.
         explanation_embeddings.npy: float32 [explanation, dimension], row-aligned with explanations.parquet.
+        truncation.json: How many of the texts the embedder read only in part.
     """
     for name, schema in _TABLES.items():
         frame = getattr(value, name)[list(schema.names)]
@@ -92,6 +142,7 @@ def save(value: Scores, directory: Path) -> None:
         pq.write_table(table.replace_schema_metadata(), directory / f"{name}.parquet", compression="zstd")
     for name in _ARRAYS:
         np.save(directory / f"{name}.npy", getattr(value, name), allow_pickle=False)
+    (directory / _TRUNCATION_FILE).write_text(value.truncation.model_dump_json() + "\n", encoding="utf-8")
 
 
 def load(directory: Path) -> Scores:
@@ -102,7 +153,8 @@ def load(directory: Path) -> Scores:
     """
     tables = {name: pq.read_table(directory / f"{name}.parquet").to_pandas() for name in _TABLES}
     arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
-    scores = Scores(**tables, **arrays)
+    truncation = Truncation.model_validate_json((directory / _TRUNCATION_FILE).read_bytes())
+    scores = Scores(**tables, **arrays, truncation=truncation)
     for name, vectors in (("contexts", "context_embeddings"), ("explanations", "explanation_embeddings")):
         if len(tables[name]) != len(arrays[vectors]):
             raise KindredError(

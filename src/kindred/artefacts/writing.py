@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,24 +17,46 @@ from kindred.artefacts.folder import (
     Made,
     Manifest,
     artefact_files,
+    checksum_damage,
     content_hash,
     file_sha256,
     read_manifest,
     size_damage,
 )
-from kindred.errors import KindredError
+from kindred.errors import KindredError, NoRoomError
 
 
 @contextmanager
-def writing(directory: Path, made: Made) -> Iterator[Path]:
+def writing(directory: Path, made: Made, sealed: Callable[[Path], object] | None = None) -> Iterator[Path]:
     """Give an empty folder to write into; on success seal it with a manifest and put it in place.
 
     On any error the folder is removed and what stood in its place before is left alone. Two processes may write one
     artefact at once (a job that outlived its killed Snakemake, and the next run's): both write the same bytes, and
     the second to finish leaves what the first has put in place, which others may be reading already.
 
+    Args:
+        directory: The artefact's place.
+        made: What the manifest says of its origin.
+        sealed: Called with the sealed folder before it is put in place.
+
     Raises:
-        KindredError: the disk is full, or the place cannot be written to.
+        NoRoomError: the disk is full.
+    """
+    with placing(directory) as partial:
+        yield partial
+        _seal(partial, made)
+        if sealed is not None:
+            sealed(partial)
+
+
+@contextmanager
+def placing(directory: Path) -> Iterator[Path]:
+    """Give an empty folder; on success put it in place by renaming, on any error remove it.
+
+    What is there already is left in place if it is whole and has the same manifest.
+
+    Raises:
+        NoRoomError: the disk is full.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     remove_left_overs(directory)
@@ -43,21 +65,25 @@ def writing(directory: Path, made: Made) -> Iterator[Path]:
     try:
         lock = _make_locked(partial)
         yield partial
-        _seal(partial, made)
         with _alone_in(directory.parent):
             if not _already_there(directory, partial):
                 _put_in_place(partial, directory)
     except OSError as error:
         if _is_no_room(error):
-            raise KindredError(
+            raise NoRoomError(
                 f"{directory}: no room left to write it ({error.strerror or error}); "
-                "free some space and run again: finished artefacts are kept"
+                "free some space and run again: finished artefacts are kept",
+                _size_of(partial),
             ) from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         if lock >= 0:
             os.close(lock)
+
+
+def _size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _make_locked(folder: Path) -> int:
@@ -80,8 +106,13 @@ def remove_left_overs(directory: Path, *, of_all_machines: bool = False) -> None
     On a shared file system that lock is seen by its own machine alone (a network file system locks files, not
     folders), so what writers on other machines left is only removed `of_all_machines`: when nobody is at work there.
     """
+    remove_all_left_overs(directory.parent, directory.name, of_all_machines=of_all_machines)
+
+
+def remove_all_left_overs(folder: Path, name: str = "*", *, of_all_machines: bool = False) -> None:
+    """Remove what killed writers left in a folder, for artefacts of one name or (`*`) of any name."""
     for kind in ("partial", "replaced"):
-        for left_over in directory.parent.glob(f".{directory.name}.{kind}-*"):
+        for left_over in folder.glob(f".{name}.{kind}-*"):
             machine = left_over.name.rpartition(f".{kind}-")[2].rpartition("-")[0]
             if machine not in ("", socket.gethostname()) and not of_all_machines:
                 continue
@@ -98,6 +129,20 @@ def remove_left_overs(directory: Path, *, of_all_machines: bool = False) -> None
                 os.close(lock)
 
 
+def retire(directory: Path) -> None:
+    """Remove a folder so that nobody finds a part of it: it is renamed first."""
+    replaced = _replaced(directory)
+    try:
+        directory.rename(replaced)
+    except FileNotFoundError:  # somebody else was faster
+        return
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _replaced(directory: Path) -> Path:
+    return directory.with_name(f".{directory.name}.replaced-{_writer()}")
+
+
 def _writer() -> str:
     """This process among those of all machines that share the folder."""
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -109,7 +154,10 @@ def _already_there(directory: Path, partial: Path) -> bool:
     except KindredError:
         return False
     return (
-        present is not None and present == read_manifest(partial) and size_damage(directory, present) is None
+        present is not None
+        and present == read_manifest(partial)
+        and size_damage(directory, present) is None
+        and checksum_damage(directory, present, file_sha256) is None
     )
 
 
@@ -125,7 +173,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _put_in_place(partial: Path, directory: Path) -> None:
-    replaced = directory.with_name(f".{directory.name}.replaced-{_writer()}")
+    replaced = _replaced(directory)
     if directory.exists():
         directory.rename(replaced)
     try:

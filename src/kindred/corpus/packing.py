@@ -194,7 +194,7 @@ def _mark_special(contexts: PackedContexts, special: SpecialTokens) -> None:
 
 def document_hash(document: Document, seed: int) -> int:
     """Return a 64-bit hash of a document's source and text under a seed, for splits that hang on no order."""
-    key = seed.to_bytes(8, "little", signed=True)
+    key = seed.to_bytes(max(8, seed.bit_length() // 8 + 1), "little", signed=True)
     content = f"{document.source}\0{document.text}".encode()
     return int.from_bytes(hashlib.blake2b(content, digest_size=8, key=key).digest(), "little")
 

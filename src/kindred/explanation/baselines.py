@@ -1,5 +1,7 @@
 """Cheaper explanations that a self-explanation has to beat: a steered continuation and the logit lens."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,11 +13,12 @@ from kindred.explanation.row_cache import RowCache
 from kindred.models.hooks import final_norm, unembedding
 from kindred.models.loading import LoadedModel
 from kindred.models.tokenizer import special_tokens
+from kindred.models.vocabulary import ids_without_token
+from kindred.models.words import distinct_words
 
 CONTINUATION_PROMPT = "The"
 # Of the mean residual norm: below it texts hardly change, and at 1 many are one word over and over.
 CONTINUATION_SCALE = 0.5
-N_LENS_TOKENS = 10
 
 
 def steered_continuations(
@@ -69,7 +72,8 @@ def logit_lens(loaded: LoadedModel, directions: Tensor) -> list[str]:
         directions: Unit vectors, float32 [feature, d_model].
 
     Returns:
-        The 10 best tokens of each feature, special ones left out, stripped and joined by a comma and a space.
+        The 10 best words of each feature, joined by a comma and a space (`distinct_words`). Special tokens, and ids
+        for which the tokenizer has no token, are left out.
     """
     # At the norm of a typical residual, the norm's epsilon is negligible.
     typical = (directions * directions.shape[-1] ** 0.5).to(loaded.model.dtype)
@@ -77,10 +81,16 @@ def logit_lens(loaded: LoadedModel, directions: Tensor) -> list[str]:
     with torch.no_grad():
         read = (norm(typical) - norm(-typical)) / 2
         logits = (read @ unembedding(loaded.model).T).float()
-    logits[:, [token for token in loaded.tokenizer.all_special_ids if token < logits.shape[1]]] = -torch.inf
+    tokenizer = loaded.tokenizer
+    left_out = {*tokenizer.all_special_ids, *ids_without_token(tokenizer, logits.shape[1])}
+
+    @cache
+    def text_of(token: int) -> str:
+        return str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
+
     # A stable sort makes ties go to the lower id, which topk does not promise.
-    best = logits.argsort(dim=-1, descending=True, stable=True)[:, :N_LENS_TOKENS]
+    best = logits.argsort(dim=-1, descending=True, stable=True).cpu().numpy()
     return [
-        ", ".join(str(loaded.tokenizer.decode([token])).strip() for token in tokens)
-        for tokens in best.tolist()
+        distinct_words((token for token in map(int, tokens) if token not in left_out), text_of)
+        for tokens in best
     ]

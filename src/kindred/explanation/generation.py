@@ -132,7 +132,10 @@ def _choose(logits: Tensor, temperature: float | None, draws: Tensor | None) -> 
         return _likeliest(logits)
     if draws is None:
         raise ValueError("sampling needs random numbers; pass uniforms")
-    cumulative = torch.softmax(logits.double() / temperature, dim=-1).cumsum(-1)
+    logits = logits.double()
+    # Less the largest first: divided by a tiny temperature, logits would be infinite.
+    relative = (logits - logits.max(dim=-1, keepdim=True).values) / temperature
+    cumulative = torch.softmax(relative, dim=-1).cumsum(-1)
     target = draws.to(cumulative.device)[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
 

@@ -75,7 +75,7 @@ def explain(
     steering = _steering(neutral[params.inject_layer], params)
     steered = SteeredPrompt(loaded.model, prompt, steering, probe_layer, cache)
     advance = _counter(progress, 2 + len(features) * (params.n_scales + params.n_explanations))
-    choice = _choose_scales(steered, units, params, advance)
+    choice = _choose_scales(steered, units, features, params, advance)
     speaker = Speaker(loaded, cache, params, seed, np.asarray(features, dtype=np.int64), units, advance)
     texts = [
         speaker.self_explanations(steered, choice.scales, choice.chosen),
@@ -104,14 +104,30 @@ class _Choice:
 
 
 def _choose_scales(
-    steered: SteeredPrompt, units: Tensor, params: ExplanationParams, advance: Callable[[int], None]
+    steered: SteeredPrompt,
+    units: Tensor,
+    features: Sequence[int],
+    params: ExplanationParams,
+    advance: Callable[[int], None],
 ) -> _Choice:
     scales = scale_grid(params.n_scales, params.max_scale)
     curves = sweep(
         steered, units, scales, metric=params.metric, batch_size=params.batch_size, advance=advance
     )
+    _check_curves(curves, scales, features)
     composites = composite(curves.self_similarity, curves.entropy, params.alpha)
     return _Choice(scales, curves, composites, best_scales(composites, params.n_explanations))
+
+
+def _check_curves(curves: Curves, scales: NDArray[np.float32], features: Sequence[int]) -> None:
+    """Raise where what was injected made the model's arithmetic overflow: its texts would say nothing."""
+    wrong = np.argwhere(~(np.isfinite(curves.self_similarity) & np.isfinite(curves.entropy)))
+    if len(wrong):
+        feature, scale = wrong[0]
+        raise KindredError(
+            f"the model's output is not finite for feature {features[feature]} at scale {scales[scale]:g}: lower "
+            "explanation.max_scale, or set model.dtype to float32"
+        )
 
 
 def _record(

@@ -74,14 +74,15 @@ def sweep(
 
 
 def entropy_nats(logits: Tensor, reference: Tensor | None = None) -> Tensor:
-    """Return the entropy of each row's distribution p in nats, [row].
+    """Return the entropy of each row's distribution p in nats, [row]; logits may be minus infinity.
 
     Args:
         logits: [row, vocabulary].
         reference: Log-probabilities, [row or 1, vocabulary], for the cross-entropy: minus the sum of p times them.
     """
     log_probabilities = log_softmax(logits, dim=-1)
-    nats: Tensor = -(log_probabilities.exp() * (log_probabilities if reference is None else reference)).sum(
-        -1
-    )
+    probabilities = log_probabilities.exp()
+    products = probabilities * (log_probabilities if reference is None else reference)
+    # What has no probability adds nothing; an id that is hidden has a logarithm of minus infinity, too.
+    nats: Tensor = -products.masked_fill_(probabilities == 0, 0).sum(-1)
     return nats

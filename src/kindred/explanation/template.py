@@ -1,5 +1,6 @@
 """Prompts with a placeholder for a direction (Kharlapenko et al. 2024, 'Self-explaining SAE features')."""
 
+import logging
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -57,16 +58,21 @@ TEMPLATES = {
 
 # The second is for tokenizers that join a quotation mark and the letter after it.
 _PLACEHOLDERS = ("X", " X")
+_CHAT_TEMPLATE_ADVICE = (
+    "correct or remove it (chat_template.jinja, or chat_template in tokenizer_config.json)"
+)
 
 
 def build_prompt(tokenizer: PreTrainedTokenizerBase, template: str) -> PlaceholderPrompt:
     """Tokenize a template and find every placeholder, in the question and in the answer's beginning.
 
     The question goes through the tokenizer's chat template if it has one; else the text is BOS, the question,
-    a line break and the answer's beginning. The token of a placeholder is X alone, with or without a space.
+    a line break and the answer's beginning. The token of a placeholder is X alone, with or without a space. A chat
+    template that writes no BOS gives a prompt without it, which is logged as a warning.
 
     Raises:
-        KindredError: If the template is unknown, or the tokenizer joins the placeholder with its neighbours.
+        KindredError: If the template is unknown, the chat template fails or leaves out the question, or the
+            tokenizer joins the placeholder with its neighbours.
     """
     if template not in TEMPLATES:
         raise KindredError(f"explanation.template is {template!r}; choose one of {', '.join(TEMPLATES)}")
@@ -77,11 +83,27 @@ def build_prompt(tokenizer: PreTrainedTokenizerBase, template: str) -> Placehold
         is_placeholder = {token: tokenizer.decode([token]).strip() == "X" for token in set(token_ids)}
         positions = tuple(index for index, token in enumerate(token_ids) if is_placeholder[token])
         if len(positions) == expected:
+            _warn_without_bos(tokenizer, token_ids)
             return PlaceholderPrompt(template, placeholder, text, token_ids, positions)
+    if tokenizer.chat_template and expected != text.count("X"):
+        raise KindredError(
+            f"the chat template of the model {tokenizer.name_or_path!r} does not give the question as it is: X stands "
+            f"{text.count('X')} times in the prompt instead of {expected} (it begins {text[:60]!r}); "
+            f"{_CHAT_TEMPLATE_ADVICE}"
+        )
     raise KindredError(
         f"tokenizer {tokenizer.name_or_path!r} does not make the placeholder X a token of its own at all "
         f"{expected} places of template {template!r}; choose another explanation.template or another model"
     )
+
+
+def _warn_without_bos(tokenizer: PreTrainedTokenizerBase, token_ids: tuple[int, ...]) -> None:
+    if token_ids[0] != special_tokens(tokenizer).bos:
+        logging.warning(
+            "the chat template of the model %r writes no BOS, so the prompt of the self-explanation begins without it; "
+            "all other texts begin with BOS (EOS where the tokenizer has no BOS)",
+            tokenizer.name_or_path,
+        )
 
 
 def _tokenize(
@@ -91,7 +113,14 @@ def _tokenize(
     answer = template.answer_prefix.replace("{X}", placeholder)
     if tokenizer.chat_template:
         message = [{"role": "user", "content": question}]
-        text = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True) + answer
+        try:
+            chat = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        except Exception as error:  # a template is a program of the model's maker, and may fail in any way
+            raise KindredError(
+                f"the chat template of the model {tokenizer.name_or_path!r} does not take a single question from the "
+                f"user: {type(error).__name__}: {error}; {_CHAT_TEMPLATE_ADVICE}"
+            ) from error
+        text = str(chat) + answer
         bos = []  # the chat template writes its own
     else:
         text = f"{question}\n{answer}"

@@ -166,7 +166,7 @@ def _explanation(job: Job) -> list[Term]:
 
 
 def _scoring(job: Job) -> list[Term]:
-    """The embedder and its batch; texts and vectors of the test contexts; the runs and the order of the chunks."""
+    """The embedder and its batch; texts and vectors of the test contexts; the runs, order and copies of the chunks."""
     params = job.params.scoring
     n_features = n_chosen(job.params, job.identity)
     n_texts = n_features * (params.n_activating + params.n_negative)
@@ -181,7 +181,7 @@ def _scoring(job: Job) -> list[Term]:
         Term(f"a pass over {params.batch_size} texts", params.batch_size * 6 * MIB, "scoring.batch_size"),
         Term(f"texts and vectors of {n_texts} contexts", n_texts * 6000, "scoring.n_activating, n_negative"),
         Term(f"32 bytes for each of {n_contexts} contexts", 32 * n_contexts, "tokens.n_tokens"),
-        Term(f"4 bytes for each of {n_chunks} chunks", 4 * n_chunks, "tokens.n_tokens"),
+        Term(f"48 bytes for each of {n_chunks} chunks", 48 * n_chunks, "tokens.n_tokens"),
         Term(
             "a block of a feature's activations", min(densest, 1 << 20) * 60 + densest * 12, "tokens.n_tokens"
         ),

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from kindred.corpus.definitions import ANSWER, QUESTION
 from kindred.models.language_model import count_parameters, evaluate_loss
 from kindred.models.sampling import sample_contexts
+from kindred.models.tokenizer import special_tokens
 from kindred.models.training import TrainingData, TrainingSettings, count_steps, definition_tokens_seen
 
 _OPEN_ANSWER = ANSWER.partition("{sentence}")[0]
@@ -54,7 +55,9 @@ def language_model_card(
     loss = evaluate_loss(model, data.validation, settings.batch_size)
     generator = torch.Generator().manual_seed(settings.seed)
     length = data.validation.tokens.shape[1]
-    contexts = sample_contexts(model, n_samples, length, generator, batch_size=n_samples)
+    contexts = sample_contexts(
+        model, n_samples, length, generator, batch_size=n_samples, special=special_tokens(tokenizer)
+    )
     return LanguageModelCard(
         n_parameters=count_parameters(model),
         tokens_seen=count_steps(settings, length) * settings.batch_size * length,

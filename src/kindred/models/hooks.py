@@ -131,6 +131,23 @@ def unembedding(model: PreTrainedModel) -> Tensor:
     return cast(Tensor, head.weight)
 
 
+def check_parts(model: PreTrainedModel) -> None:
+    """See that a model has all parts that any step uses, so that none is missed after hours of work.
+
+    Raises:
+        KindredError: if blocks, final norm or unembedding are not found, or the unembedding does not read the residual
+            stream itself (OPT-350m projects it to another width first).
+    """
+    blocks(model)
+    final_norm(model)
+    width, d_model = int(unembedding(model).shape[1]), int(model.config.get_text_config().hidden_size)
+    if width != d_model:
+        raise KindredError(
+            f"{type(model).__name__}: the residual stream is {d_model} wide, the unembedding {width}; architecture not "
+            "supported"
+        )
+
+
 def has_post_norms(model: PreTrainedModel) -> bool:
     """Whether blocks norm what they add to the stream, so that `mlp_out` is not the MLP module's output."""
     return _child(blocks(model)[0], (_SANDWICH_MARK,)) is not None

@@ -64,24 +64,24 @@ def sample_contexts(
     generator: torch.Generator,
     batch_size: int,
     *,
-    special: SpecialTokens | None = None,
+    special: SpecialTokens,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> NDArray[np.int32]:
     """Sample contexts from BOS alone; a context whose document ends (EOS) is padded from there on.
 
     Args:
-        model: A causal language model; on the device of the generator.
+        model: A causal language model, on the device of the generator. One that `load_model` opened never draws an
+            id for which the tokenizer has no token.
         n_contexts: Number of contexts.
         length: Positions per context, BOS included.
         generator: The only source of randomness; the draws hang on the batch size too.
         batch_size: Contexts sampled at once.
-        special: Ids of BOS, EOS and padding; by default those of the model's config.
+        special: Ids of BOS, EOS and padding, as the tokenizer has them.
         progress: Called with the numbers of contexts done and in all, after each batch.
 
     Returns:
         Token ids, int32 [context, position].
     """
-    special = special or _special_of(model)
     contexts = np.full((n_contexts, length), special.pad, dtype=np.int32)
     for start in range(0, n_contexts, batch_size):
         stop = min(start + batch_size, n_contexts)
@@ -132,11 +132,3 @@ def draw(logits: Tensor, generator: torch.Generator) -> Tensor:
     uniform = torch.rand(len(logits), 1, generator=generator, dtype=torch.float64, device=logits.device)
     # A uniform number is below 1, so the product is below the last sum: the first sum above it always exists.
     return torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
-
-
-def _special_of(model: PreTrainedModel) -> SpecialTokens:
-    config = model.config
-    eos = config.eos_token_id[0] if isinstance(config.eos_token_id, list) else config.eos_token_id
-    pad = eos if config.pad_token_id is None else config.pad_token_id
-    bos = eos if config.bos_token_id is None else config.bos_token_id
-    return SpecialTokens(bos=bos, eos=eos, pad=pad)

@@ -34,6 +34,11 @@ def _lengths(params: Params) -> Iterator[Problem]:
         if length > context_length:
             fault = f"longer than tokens.context_length = {context_length}"
             yield Problem(key, length, fault, f"an integer >= 1 and <= {context_length}")
+    windows = params.windows
+    if windows.min_length > windows.length:
+        fault = f"more than windows.length = {windows.length}"
+        allowed = f"an integer >= 1 and <= {windows.length}"
+        yield Problem(("windows", "min_length"), windows.min_length, fault, allowed)
 
 
 def _counts(params: Params) -> Iterator[Problem]:
@@ -79,10 +84,10 @@ def _template(params: Params) -> Iterator[Problem]:
     template = params.scoring.query_template
     key = ("scoring", "query_template")
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+        parts = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
         yield Problem(key, template, f"not a template: {error}", "text with {explanation} in it")
         return
-    if set(fields) != {"explanation"}:
-        fault = "does not hold {explanation}" if not fields else "holds a field other than {explanation}"
+    if not parts or any(part != ("explanation", "", None) for part in parts):
+        fault = "does not hold {explanation}" if not parts else "holds a field other than {explanation}"
         yield Problem(key, template, fault, "text with {explanation} in it")

@@ -7,17 +7,28 @@ from typing import Any, NoReturn
 import yaml
 
 from kindred.errors import KindredError
-
-_MERGE_TAG = "tag:yaml.org,2002:merge"
+from kindred.params.two_readers import MERGE_TAG, ambiguous_lines
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice, of which YAML would keep the last, or that is no text."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (
+            ValueError,
+            LookupError,
+            AttributeError,
+        ):  # the date 2026-13-45, `!!bool maybe`, `!!timestamp no`
+            self._refuse(
+                f"{node.value} cannot be read as {node.tag.rpartition(':')[2]}; put a text in quotes", node
+            )
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
         for key_node, _ in node.value:
-            if key_node.tag == _MERGE_TAG:  # `<<: *name`, which may repeat keys: those beside it win
+            if key_node.tag == MERGE_TAG:  # `<<: *name`, which may repeat keys: those beside it win
                 continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
@@ -35,11 +46,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds one mapping.
 
     Raises:
-        KindredError: if the file cannot be read, is not YAML or gives a key twice (with the line), or holds
-            anything but a mapping.
+        KindredError: if the file cannot be read, is not YAML or gives a key twice (with the line), holds
+            anything but a mapping, or a value that DVC reads as another one (one line for each).
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        text = path.read_text(encoding="utf-8")
+        values = yaml.load(text, Loader=_UniqueKeyLoader)
     except OSError as error:
         raise KindredError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -50,6 +62,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise KindredError(f"{path}{where}: not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise KindredError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise KindredError(f"{path}: lists or mappings are nested too deep to be read") from error
     if not isinstance(values, dict):
         raise KindredError(f"{path}: holds no mapping of keys to values")
+    ambiguous = ambiguous_lines(text)
+    if ambiguous:
+        raise KindredError("\n".join(f"{path}, {line}" for line in ambiguous))
     return values

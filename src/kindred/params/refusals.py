@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from kindred.params.problems import Key, Missing, Problem, did_you_mean, dotted, nearest
 from kindred.params.schema import allowed, children, node_at, resolve, schema
+from kindred.params.two_readers import spellings
 
 _RANGE_TYPES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 _FAULTS = {
@@ -79,14 +80,17 @@ def _fault(details: ErrorDetails, node: Any) -> str:
         return "not an allowed value" + did_you_mean(value, [str(option) for option in node["enum"]])
     if kind in _FAULTS:
         return _FAULTS[kind]
-    if isinstance(value, str) and _is_number(value):
-        return "wrong type: YAML reads this as text; write a number without quotes, 1.0e-3 rather than 1e-3"
-    return "wrong type"
+    spelling = _spelling(node, value)
+    return f"wrong type: write {spelling}, without quotes" if spelling else "wrong type"
 
 
-def _is_number(text: str) -> bool:
+def _spelling(node: Any, value: object) -> str:
+    """Spell a number of the wrong type (1.0e+6 for an integer, a quoted "0.1") as the key takes it; else empty."""
+    types = {option.get("type") for option in node.get("anyOf", [node])} if node is not None else set()
+    if not isinstance(value, (str, float)) or not types & {"integer", "number"}:
+        return ""
     try:
-        float(text)
+        number = float(value)
     except ValueError:
-        return False
-    return True
+        return ""
+    return next(iter(spellings(number)), "") if "number" in types or number.is_integer() else ""

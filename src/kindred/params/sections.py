@@ -89,6 +89,9 @@ class WindowsParams(Section):
     """The top activated windows."""
 
     length: Count = Field(description="tokens of a window")
+    min_length: Count = Field(
+        description="tokens of the shortest window, which a short document or context has"
+    )
     n_top: Count = Field(description="windows for each criterion")
 
 
@@ -129,7 +132,9 @@ class ScoringParams(Section):
         description="all-MiniLM-L6-v2 (carried by a package), or a sentence-transformers name"
     )
     query_template: Text = Field(description="the query; {explanation} stands for the explanation")
-    context_length: Count = Field(description="tokens of a scored context")
+    context_length: Count = Field(
+        description="tokens of a scored context; an embedder reads a number of its own"
+    )
     n_activating: Count = Field(description="positive contexts of a feature")
     n_negative: Count = Field(description="negative contexts of a feature")
     n_deciles: Count = Field(description="equal parts of the activations that positives are drawn from")

@@ -83,7 +83,7 @@ def _read_saelens(folder: Path) -> SaeFacts:
     metadata = config["metadata"] if isinstance(config.get("metadata"), dict) else config
     hook_name = metadata.get("hook_name", config.get("hook_name"))
     d_model = _required(config, ("d_in",), folder / "cfg.json")
-    _check_safetensors(folder / "sae_weights.safetensors", d_model)
+    _check_safetensors(folder / "sae_weights.safetensors", d_model, _first_integer(config, ("d_sae",)))
     return SaeFacts(_site(hook_name, folder / "cfg.json"), d_model)
 
 
@@ -93,7 +93,7 @@ def _read_sparsify(folder: Path, entry: SparsifySae) -> SaeFacts:
         found = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_dir())) or "none"
         raise SourceError(f"holds no folder {entry.hookpoint} (sub-folders: {found})")
     d_model = _required(_read_json(inner / "cfg.json"), ("d_in",), inner / "cfg.json")
-    _check_safetensors(inner / "sae.safetensors", d_model)
+    _check_safetensors(inner / "sae.safetensors", d_model, None)
     return SaeFacts(_site(entry.hookpoint or inner.name, inner), d_model)
 
 
@@ -155,8 +155,8 @@ def _check_model_weights(folder: Path) -> None:
         raise SourceError(f"{folder} lacks weights that {index.name} lists: {', '.join(missing)}")
 
 
-def _check_safetensors(file: Path, d_model: int) -> None:
-    """See, by the header alone, that the file is whole and its decoder as wide as the config says."""
+def _check_safetensors(file: Path, d_model: int, d_sae: int | None) -> None:
+    """See, by the header alone, that the file is whole and its decoder [d_sae, d_model] as the config says."""
     if not file.is_file():
         raise SourceError(f"{file} is missing")
     size = file.stat().st_size
@@ -174,6 +174,10 @@ def _check_safetensors(file: Path, d_model: int) -> None:
     end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
     if size != 8 + length + end:
         raise SourceError(f"{file} has {size} bytes where its header says {8 + length + end}: cut off")
-    width = tensors["W_dec"]["shape"][-1] if "W_dec" in tensors else d_model
-    if width != d_model:
-        raise SourceError(f"{file} has a decoder of width {width} where its config says {d_model}")
+    if "W_dec" not in tensors:
+        return
+    shape = tensors["W_dec"]["shape"]
+    if shape[-1] != d_model:
+        raise SourceError(f"{file} has a decoder of width {shape[-1]} where its config says {d_model}")
+    if d_sae is not None and shape[0] != d_sae:
+        raise SourceError(f"{file} has a decoder of {shape[0]} features where its config says {d_sae}")

@@ -11,7 +11,6 @@ from kindred.artefacts.windows import CRITERIA
 from kindred.report.appearance import FAINT, GROUP_COLOURS, NULL, SHADES, figure_bytes
 from kindred.report.cards import build_cards
 from kindred.report.figures import draw_figures
-from kindred.report.frames import scores_frame
 from kindred.report.markup import interval_plot
 from kindred.report.passages import visible
 from kindred.report.questions import ALL, ask, find, widest_scope
@@ -39,7 +38,7 @@ _METHOD_MEANINGS = {
     "self": "The model's answer when the feature's direction stands in for the word it is asked to explain.",
     "unsteered": "The answer to the same prompt with nothing injected: the same words for every feature.",
     "continuation": "Text that the model writes after a neutral prompt with the direction added at every position.",
-    "logit_lens": "The ten tokens that the direction promotes through the unembedding; needs no forward pass.",
+    "logit_lens": "The ten words that the direction promotes through the unembedding; needs no forward pass.",
     "top_tokens": "The tokens on which the feature fires most, from other contexts. It has seen activations, which "
     "the others have not: a leaky upper reference.",
 }
@@ -78,6 +77,7 @@ def build_report(study: Study, n_windows: int) -> str:
         meanings=_METHOD_MEANINGS,
         figures=_figures(study),
         cards=build_cards(study, n_windows),
+        n_windows=n_windows,
         groups=GROUPS,
         criteria=CRITERIA,
         shades=range(len(SHADES)),
@@ -93,7 +93,7 @@ def _notes(study: Study) -> list[str]:
         *passed_over_notes(study),
         f"A feature is marked not self-explainable where its largest self-similarity over the scales stays below "
         f"{settings.failure_threshold:g}.",
-        *null_notes(settings, scores_frame(study)),
+        *null_notes(study),
         "A difference is called one only where its interval leaves out zero and the permutation test agrees; p-values "
         "are two-sided and not adjusted for the number of comparisons. Pairs of SAEs that share an SAE are not "
         "independent of each other.",

@@ -7,16 +7,15 @@ import json
 import math
 from collections.abc import Mapping
 
-import pandas as pd
-
 from kindred.artefacts.case_study import RECORDS, MatchedFeature
+from kindred.artefacts.scoring import truncation_note
 from kindred.case_study.schema import check_matched_features, matched_features_schema
 from kindred.characters import mend_surrogates
 from kindred.report.frames import features_frame, pairs_frame, scores_frame
 from kindred.report.metrics import metrics_json, metrics_of
 from kindred.report.questions import ask, comparisons_frame
 from kindred.report.rendering import Format, Table, render
-from kindred.report.study import GROUPS, Settings, Study
+from kindred.report.study import GROUPS, Study
 from kindred.report.summary import MEDIANS, SIDED_MEDIANS, baselines_frame, summary_frame
 
 FORMATS: tuple[Format, ...] = ("csv", "tex", "md")
@@ -155,8 +154,9 @@ def matched_features_schema_json() -> str:
     return json.dumps(matched_features_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def null_notes(settings: Settings, scores: pd.DataFrame) -> tuple[str, ...]:
-    """What the nulls are, and how many scores had none and were withheld."""
+def null_notes(study: Study) -> tuple[str, ...]:
+    """What the nulls are, how many scores had none and were withheld, and how many texts were not read whole."""
+    settings, scores = study.settings, scores_frame(study)
     notes = [
         f"Permuted null: mean over {settings.n_permutations} permutations of the explanations among the features "
         "of the SAE and method; random null: one unrelated explanation. Both on the feature's own contexts.",
@@ -167,7 +167,8 @@ def null_notes(settings: Settings, scores: pd.DataFrame) -> tuple[str, ...]:
         notes.append(f"{withheld} scores without a null were withheld.")
     if unscored - withheld:
         notes.append(f"{unscored - withheld} of {len(scores)} explanations could not be scored.")
-    return tuple(notes)
+    truncation = truncation_note([sae.scores for sae in study.saes.values()])
+    return tuple(notes) if truncation is None else (*notes, truncation)
 
 
 def passed_over_notes(study: Study) -> tuple[str, ...]:
@@ -199,7 +200,7 @@ def _pairs(study: Study) -> Table:
         *passed_over_notes(study),
         "Agreement: cosine of the embeddings of the two explanations. Swap cost: mean AUROC of the explanations "
         "on their own contexts minus that on each other's. Jaccard: overlap of the contexts in which each fires.",
-        *null_notes(study.settings, scores_frame(study)),
+        *null_notes(study),
     )
     wide = frozenset({"explanation_left", "explanation_right"})
     return Table("pairs", pairs_frame(study), "Chosen pairs of matched features", _PAIRS, wide, notes=notes)
@@ -211,7 +212,7 @@ def _features(study: Study) -> Table:
         "by steering.",
         f"Explainable: largest self-similarity at least {study.settings.failure_threshold:g}. "
         f"Scale: in units of norm ({study.settings.norm}).",
-        *null_notes(study.settings, scores_frame(study)),
+        *null_notes(study),
     )
     caption = "Features of the chosen pairs"
     return Table(
@@ -221,7 +222,7 @@ def _features(study: Study) -> Table:
 
 def _scores(study: Study) -> Table:
     frame = scores_frame(study)
-    notes = null_notes(study.settings, frame)
+    notes = null_notes(study)
     caption = "Embedding scores of every explanation, with their nulls"
     return Table("scores", frame, caption, _SCORES, notes=notes)
 
@@ -231,7 +232,7 @@ def _baselines(study: Study) -> Table:
         "First explanation of each method. Share above null: features whose AUROC exceeds the central range of "
         "their permuted null. Top tokens are read from the feature's activations on other contexts: a leaky upper "
         "reference, not a rival.",
-        *null_notes(study.settings, scores_frame(study)),
+        *null_notes(study),
     )
     caption = "Self-explanation beside its baselines"
     return Table("baselines", baselines_frame(study), caption, _BASELINES, notes=notes)

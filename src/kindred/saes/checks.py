@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from kindred.errors import KindredError
@@ -9,6 +10,8 @@ from kindred.models.hooks import final_norm, has_post_norms, hooked_module
 from kindred.models.loading import LoadedModel
 from kindred.params.sections import TokensParams
 from kindred.saes.interface import Sae
+
+N_NAMED_FEATURES = 5
 
 
 def check_sae_against_model(sae: Sae, loaded: LoadedModel, tokens: TokensParams) -> list[str]:
@@ -23,8 +26,8 @@ def check_sae_against_model(sae: Sae, loaded: LoadedModel, tokens: TokensParams)
         Warnings, one sentence each, that name the SAE and what was done.
 
     Raises:
-        KindredError: if the SAE has another width than the model, reads at a place the model does not have, or was
-            trained on activations that the model cannot give.
+        KindredError: if the SAE has another width than the model, reads at a place the model does not have, was
+            trained on activations that the model cannot give, or has a feature without a direction.
     """
     where = f"SAE {sae.name} ({sae.metadata.source})"
     if sae.d_model != loaded.d_model:
@@ -33,8 +36,23 @@ def check_sae_against_model(sae: Sae, loaded: LoadedModel, tokens: TokensParams)
             "it was trained on another model"
         )
     hooked_module(loaded.model, sae.hook_point)
+    _refuse_zero_directions(sae, where)
     _refuse_other_activations(sae, loaded, where)
     return [f"{where}: {message}" for message in _differences(sae, loaded, tokens)]
+
+
+def _refuse_zero_directions(sae: Sae, where: str) -> None:
+    """Refuse before the pass over the corpus what the matching could not take: it needs a cosine of every feature."""
+    for matrix, weights, dim in (("decoder", sae.W_dec, 1), ("encoder", sae.W_enc, 0)):
+        least, largest = torch.aminmax(weights, dim=dim)
+        features = ((least == 0) & (largest == 0)).nonzero().flatten().tolist()
+        if features:
+            named = ", ".join(map(str, features[:N_NAMED_FEATURES]))
+            more = f" and {len(features) - N_NAMED_FEATURES} more" if len(features) > N_NAMED_FEATURES else ""
+            raise KindredError(
+                f"{where}: the {matrix} directions of features {named}{more} are zero, so no cosine with them is "
+                "defined; remove these features from the SAE, or leave the SAE out of the pairs"
+            )
 
 
 def _refuse_other_activations(sae: Sae, loaded: LoadedModel, where: str) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from kindred.models.attention import attended_positions
 from kindred.models.hooks import HookPoint, hooked_module, run_to_hook_points
 from kindred.saes.interface import Sae
 
@@ -68,8 +69,7 @@ def evaluate_sae(
     fired = torch.zeros(sae.d_sae, dtype=torch.int64)
     losses: list[tuple[float, float, float, int]] = []
     for batch, special in _batches(tokens, is_special, batch_size):
-        mask = (~special).long()
-        mask[:, 0] = 1  # BOS is attended to
+        mask = torch.from_numpy(attended_positions(special.numpy())).long()
         x = run_to_hook_points(model, batch, mask, [sae.hook_point])[sae.hook_point][~special].float()
         acts = sae.encode(x)
         moments.add(x, sae.decode(acts, x))

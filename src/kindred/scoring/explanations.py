@@ -23,7 +23,12 @@ COLUMNS = ["feature", "method", "rank", "text"]
 
 
 def explanations_of(
-    sets: list[ContextSet], texts: pd.DataFrame, index: FeatureIndex, chunks: Chunks, reader: PassageReader
+    sets: list[ContextSet],
+    texts: pd.DataFrame,
+    index: FeatureIndex,
+    chunks: Chunks,
+    copies: NDArray[np.int64],
+    reader: PassageReader,
 ) -> pd.DataFrame:
     """Return all explanations of the features: those given, and then the list of its top tokens.
 
@@ -32,6 +37,7 @@ def explanations_of(
         texts: Explanations of these and maybe other features: columns feature, method, rank, text.
         index: Activations of the SAE.
         chunks: The chunks of the corpus.
+        copies: For each chunk, the first one that has the same tokens.
         reader: Reads the corpus.
 
     Raises:
@@ -51,7 +57,7 @@ def explanations_of(
             raise KindredError(
                 f"feature {contexts.feature} has no explanation; make the explanations anew from the chosen pairs"
             )
-        listed = _top_tokens_outside(contexts, index, chunks, reader)
+        listed = _top_tokens_outside(contexts, index, chunks, copies, reader)
         own = pd.DataFrame([(contexts.feature, TOP_TOKENS, 0, listed)], columns=COLUMNS)
         parts += [given[contexts.feature], own]
     if not parts:
@@ -77,15 +83,21 @@ def random_passages(
 
 
 def _top_tokens_outside(
-    contexts: ContextSet, index: FeatureIndex, chunks: Chunks, reader: PassageReader
+    contexts: ContextSet,
+    index: FeatureIndex,
+    chunks: Chunks,
+    copies: NDArray[np.int64],
+    reader: PassageReader,
 ) -> str:
-    """List the top tokens of a feature from all but its test contexts."""
+    """List the top tokens of a feature from all but its test contexts and their copies."""
     token, value = index.of(contexts.feature)
     tokens = reader.contexts.tokens.ravel()
+    tested = copies[contexts.positives.chunk]
 
     def occurrences() -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
         for block in entry_blocks(len(token)):
-            outside = ~np.isin(chunks.of_tokens(token[block]), contexts.positives.chunk)
+            chunk = chunks.of_tokens(token[block])
+            outside = (chunk < 0) | ~np.isin(copies[chunk], tested)
             yield tokens[token[block][outside]], value[block][outside]
 
     return top_tokens(occurrences(), reader.token)

@@ -18,15 +18,16 @@ N_NEIGHBOURS = 10  # nearest features whose contexts are hard negatives
 
 
 class CandidatePool:
-    """One random order of all chunks, of which features draw their negatives from the beginning.
+    """One random order of all texts, of which features draw their negatives from the beginning.
 
     The order hangs on the seed alone, so what a feature gets does not hang on which others are scored.
     """
 
-    def __init__(self, n_chunks: int, n_negative: int, seed: int) -> None:
-        # Four bytes for each chunk: all that a draw of the negatives holds of the corpus.
-        self._order = np.arange(n_chunks, dtype=np.int32 if n_chunks < 1 << 31 else np.int64)
-        generator(seed, "scoring", "pool").shuffle(self._order)
+    def __init__(self, texts: NDArray[np.int64], n_negative: int, seed: int) -> None:
+        """Put the chunks in order; of those with the same tokens, which `texts` tells, the first stands for all."""
+        order = np.arange(len(texts), dtype=np.int32 if len(texts) < 1 << 31 else np.int64)
+        generator(seed, "scoring", "pool").shuffle(order)
+        self._order = order[texts[order] == order]
         self._n_negative = n_negative
 
     def silent(self, fires: Firing) -> NDArray[np.int64]:
@@ -76,7 +77,8 @@ def from_neighbours(
 ) -> NDArray[np.int64]:
     """Draw chunks in which a feature with a near decoder row fires and this one is silent, ascending.
 
-    The nearest features give equal shares, the nearest first; what one cannot give is divided among the rest.
+    The nearest features give equal shares, the nearest first; what one cannot give is divided among the rest. No text
+    is drawn twice.
 
     Args:
         feature: The feature.
@@ -91,7 +93,10 @@ def from_neighbours(
     neighbours = nearest_features(feature, directions, np.diff(index.offsets) > 0)
     for place, neighbour in enumerate(neighbours):
         active, _ = chunk_activations(chunks, *index.of(int(neighbour)))
-        candidates = np.setdiff1d(active[fires.is_silent(active)], taken, assume_unique=True)
+        candidates = active[fires.is_silent(active)]
+        _, first = np.unique(fires.texts[candidates], return_index=True)
+        candidates = candidates[np.sort(first)]
+        candidates = candidates[~np.isin(fires.texts[candidates], fires.texts[taken])]
         share = -(-(n_negative - len(taken)) // (len(neighbours) - place))
         key = seed_of(seed, "scoring", "negatives", feature, int(neighbour))
         taken = np.concatenate([taken, draw(candidates, share, key)])

@@ -10,19 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kindred.artefacts.features import FeatureIndex
-from kindred.artefacts.scoring import Scores
+from kindred.artefacts.scoring import Scores, Truncation
 from kindred.artefacts.windows import CRITERIA, Windows
 from kindred.corpus.packing import PackedContexts
 from kindred.errors import KindredError
 from kindred.params import ScoringParams
 from kindred.scoring.chunks import Chunks, cut_chunks
+from kindred.scoring.copies import TokenHashes, chunks_that_share, first_copies
 from kindred.scoring.embedding import EmbeddingMemory, Progress, TextEmbedder
 from kindred.scoring.evaluation import Tested, score_rows
 from kindred.scoring.explanations import explanations_of, random_passages
 from kindred.scoring.passages import Decode, PassageReader
 from kindred.scoring.selection import ContextSet, select_contexts
-
-_PLACEHOLDER = "{explanation}"
 
 
 def score(
@@ -47,7 +46,7 @@ def score(
         texts: Their explanations: columns feature, method, rank, text.
         index: Activations of the SAE over the corpus.
         contexts: The corpus.
-        windows: Top windows of the features; their tokens are in no test context.
+        windows: Top windows of the features; neither their tokens nor their text are in a test context.
         decode: Gives the texts of tokens start to stop of a passage.
         count_tokens: Gives the number of tokens of a text, for random passages of equal length.
         embedder: Gives texts their vectors.
@@ -63,17 +62,21 @@ def score(
     _check(chosen, index, contexts, windows)
     reader, remembered = PassageReader(contexts, decode), EmbeddingMemory(embedder)
     chunks = cut_chunks(contexts, params.context_length)
+    hashes = TokenHashes(contexts.tokens.ravel())
+    copies = first_copies(chunks, hashes)
     sets = select_contexts(
         chosen,
         chunks,
         index,
         windows.positions,
+        copies,
+        chunks_that_share(chunks, hashes, windows.positions, index.context_length),
         decoder_rows,
         lambda wanted: remembered(reader.chunks(chunks, wanted)),
         params,
         seed,
     )
-    rows = explanations_of(sets, texts, index, chunks, reader)
+    rows = explanations_of(sets, texts, index, chunks, copies, reader)
     queries = _queries(rows["text"], params.query_template)
     randoms = _queries(random_passages(rows, chunks, reader, count_tokens, seed), params.query_template)
     table = _context_table(sets, chunks, reader)
@@ -83,12 +86,20 @@ def score(
     query_vectors[(rows["text"].str.strip() == "").to_numpy()] = np.nan  # says nothing, so has no score
     tested = _tested(sets, table, context_vectors, [remembered(own) for own in shown])
     results = score_rows(rows, chosen, tested, query_vectors, remembered(randoms), params, seed)
-    return Scores(results, table, context_vectors, rows, query_vectors)
+    said = rows["text"].str.strip() != ""
+    truncation = Truncation(
+        limit=embedder.limit,
+        contexts=embedder.n_cut(list(table["text"])),
+        windows=embedder.n_cut([text for own in shown for text in own]),
+        explanations=embedder.n_cut([query for query, is_said in zip(queries, said, strict=True) if is_said]),
+        passages=embedder.n_cut(randoms),
+    )
+    return Scores(results, table, context_vectors, rows, query_vectors, truncation)
 
 
 def _queries(texts: Iterable[str], template: str) -> list[str]:
-    """Put each text into the template of the query."""
-    return [template.replace(_PLACEHOLDER, text) for text in texts]
+    """Put each text into the template of the query, a format string with the one field ``explanation``."""
+    return [template.format(explanation=text) for text in texts]
 
 
 def _tested(

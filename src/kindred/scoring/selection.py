@@ -3,7 +3,7 @@
 Source: METHODS, embedding score.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,8 @@ def select_contexts(
     chunks: Chunks,
     index: FeatureIndex,
     positions: pd.DataFrame,
+    texts: NDArray[np.int64],
+    sharing: Mapping[int, NDArray[np.int64]],
     decoder_rows: NDArray[np.float32],
     embed_chunks: EmbedChunks,
     params: ScoringParams,
@@ -60,16 +62,19 @@ def select_contexts(
         chunks: The chunks of the corpus.
         index: Activations of the SAE.
         positions: Of the top windows of all features; chunks that overlap those of a feature are not drawn.
+        texts: For each chunk, the first one that has the same tokens; no text is drawn twice.
+        sharing: By feature, chunks that repeat a passage of its top windows; they and their copies are not drawn.
         decoder_rows: Decoder of the SAE, [d_sae, d_model]; used by ``negatives: decoder`` alone.
         embed_chunks: Gives embeddings of chunks; used by ``negatives: embedding`` alone.
         params: Numbers of contexts and the kind of negatives.
         seed: Of the experiment.
     """
-    pool = CandidatePool(len(chunks), params.n_negative, seed)
+    pool = CandidatePool(texts, params.n_negative, seed)
     directions = _unit_rows(decoder_rows) if params.negatives == "decoder" else decoder_rows
     sets = []
     for feature in features.tolist():
-        fires = firing(chunks, index, positions, feature)
+        none = np.zeros(0, dtype=np.int64)
+        fires = firing(chunks, index, positions, feature, texts=texts, sharing=sharing.get(feature, none))
         key = seed_of(seed, "scoring", "positives", feature)
         positives = draw_positives(fires, params.n_activating, params.n_deciles, key)
         negatives = _negatives(

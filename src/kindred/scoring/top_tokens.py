@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-N_TOP_TOKENS = 10  # as many as the logit lens lists
-_REPLACEMENT = "\ufffd"
+from kindred.models.words import distinct_words
 
 
 def top_tokens(
     occurrences: Iterable[tuple[NDArray[np.integer], NDArray[np.float32]]], text_of: Callable[[int], str]
 ) -> str:
-    """Return the tokens of largest summed activation, joined by ", "; empty if there are none.
-
-    Tokens that differ but in surrounding space count as one in the list; parts of characters are left out.
+    """Return the words of the tokens of largest summed activation, joined by ", "; empty if there are none.
 
     Args:
         occurrences: Token ids outside the test contexts, and the activation of the feature at each, in the order of
@@ -31,11 +28,4 @@ def top_tokens(
         np.add.at(mass, ids, value.astype(np.float64))
     ids = np.flatnonzero(mass)  # every activation is positive
     order = np.argsort(-mass[ids], kind="stable")
-    listed: dict[str, None] = {}
-    for token in ids[order].tolist():
-        text = text_of(token).strip()
-        if text and _REPLACEMENT not in text:
-            listed[text] = None
-        if len(listed) == N_TOP_TOKENS:
-            break
-    return ", ".join(listed)
+    return distinct_words(ids[order].tolist(), text_of)

@@ -17,16 +17,18 @@ from types import FrameType
 from typing import TypeVar
 
 import threadpoolctl
+from pydantic import ValidationError
 
 from kindred.arithmetic import settle
 from kindred.artefacts.writing import writing
-from kindred.errors import KindredError
+from kindred.errors import KindredError, NoRoomError, file_errors
 from kindred.lineage import Lineage
 from kindred.memory import steps as memory
 from kindred.memory.estimate import refuse_excess
 from kindred.params import Params
 from kindred.provenance import write_sidecars
-from kindred.workflow import hold_work
+from kindred.store import MEGABYTE, Store
+from kindred.workflow import SNAPSHOT, hold_work
 
 Value = TypeVar("Value")
 PROGRESS_SECONDS = 5.0
@@ -40,22 +42,36 @@ class Job:
         params: The experiment's parameters.
         identity: The SAE, pair or shard; empty for a step that runs once.
         paths: The input folders by argument name.
+        store: Where the artefact is kept for later as well; None to keep it nowhere else.
     """
 
-    def __init__(self, params: Params, out: Path, paths: dict[str, list[Path]]) -> None:
+    def __init__(
+        self, params: Params, out: Path, paths: dict[str, list[Path]], store: Store | None = None
+    ) -> None:
         self.params = params
+        self.store = store
         self.out = out
         self.paths = paths
         self._lineage = Lineage(params)
         if out not in self._lineage.artefacts:
             raise KindredError(f"--out {out}: no artefact of this experiment lies there")
         self._step, self.identity = self._lineage.artefacts[out]
+        for argument, folders in paths.items():
+            self._refuse_other_steps(argument, folders)
         self._lineage.sources(
             self._step
         )  # of now: the code that is loaded, whatever is edited while the job runs
         self._inputs: dict[str, str] = {}
         self._started = time.monotonic()
         self._reported = self._started
+
+    def _refuse_other_steps(self, argument: str, folders: list[Path]) -> None:
+        for folder in folders:
+            if folder in self._lineage.artefacts and self._lineage.artefacts[folder][0].name != argument:
+                step = self._lineage.artefacts[folder][0].name
+                raise KindredError(
+                    f"--{argument} {folder}: an artefact of step {step}, not of step {argument}"
+                )
 
     def read(self, directory: Path, load: Callable[[Path], Value]) -> Value:
         """Load an input once its lineage and content are verified, and remember it as an input."""
@@ -75,8 +91,12 @@ class Job:
     def write(self) -> Iterator[Path]:
         """Give the folder to write the artefact into; it takes its place only when whole."""
         made = self._lineage.made(self._step, self.identity, dict(sorted(self._inputs.items())))
-        with writing(self.out, made) as directory:
+        with writing(self.out, made, self._keep) as directory:
             yield directory
+
+    def _keep(self, folder: Path) -> None:
+        if self.store is not None:
+            self.store.put(folder, link=not self._step.published)
 
     def write_sidecars(self, directory: Path) -> None:
         """Write beside each table in the folder where it comes from."""
@@ -132,25 +152,34 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
     parser.add_argument("--params", type=Path, required=True, help="the validated parameters (JSON)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the artefact to make")
     parser.add_argument("--log", type=Path, required=True, help="log file")
+    parser.add_argument(
+        "--store", type=Path, help="content store that keeps the artefact; without it none does"
+    )
     parser.add_argument("--memory", type=int, help="megabytes the job may use; without it none is refused")
     for argument in inputs:
         parser.add_argument(f"--{argument}", type=Path, nargs="+", required=True, help="input folder(s)")
     arguments = parser.parse_args()
-    _start_log(arguments.log)
+    try:
+        with file_errors():
+            _start_log(arguments.log)
+    except KindredError as error:
+        sys.exit(f"{name}: {error}")
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as kindred.steps left it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     logging.debug("python -m kindred.steps.%s %s", name, shlex.join(sys.argv[1:]))
     try:
-        hold_work()
-        params = Params.model_validate_json(arguments.params.read_bytes())
-        job = Job(params, arguments.out, {argument: getattr(arguments, argument) for argument in inputs})
-        job.check_memory(arguments.memory)
-        with threadpoolctl.threadpool_limits(params.model.threads):
-            _limit_torch_threads(params.model.threads)
-            settle(params.arithmetic)
-            _silence_bars()
-            work(job)
+        with file_errors():
+            hold_work()
+            params = _read_params(arguments.params)
+            paths = {argument: getattr(arguments, argument) for argument in inputs}
+            job = Job(params, arguments.out, paths, Store(arguments.store) if arguments.store else None)
+            job.check_memory(arguments.memory)
+            with threadpoolctl.threadpool_limits(params.model.threads):
+                _limit_torch_threads(params.model.threads)
+                settle(params.arithmetic)
+                _silence_bars()
+                _work_with_room(job, work)
     except KindredError as error:
         logging.error("%s: %s", name, error)
         sys.exit(1)
@@ -164,6 +193,38 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
         sys.exit(1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     logging.debug("done: %s (peak memory %.0f MiB)", arguments.out, peak)
+
+
+def _work_with_room(job: Job, work: Callable[[Job], None]) -> None:
+    """Do the work; where the disk is full, the store gives way, oldest first, and the work begins again."""
+    while True:
+        try:
+            work(job)
+        except NoRoomError as error:
+            # Twice what was written: where it is not enough, the next time it is twice as much again.
+            needed = 2 * error.n_bytes + MEGABYTE
+            if job.store is None or not job.store.make_room(needed, job.out.parent):
+                raise
+            logging.info("%s: the disk is full; the store has made room, the work begins again", job.out)
+        else:
+            return
+
+
+def _read_params(path: Path) -> Params:
+    """Read the validated parameters that Snakemake wrote for its jobs.
+
+    Raises:
+        KindredError: there is no such file, or it holds something else.
+    """
+    try:
+        return Params.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise KindredError(f"--params {path}: no such file; `snakemake -n` writes {SNAPSHOT}") from error
+    except ValidationError as error:
+        raise KindredError(
+            f"--params {path}: not the parameters that this version of kindred writes ({error.error_count()} "
+            f"problems); `snakemake -n` writes {SNAPSHOT} again"
+        ) from error
 
 
 def _limit_torch_threads(threads: int) -> None:

@@ -1,5 +1,7 @@
 """Step scoring: how well an SAE's explanations tell the contexts in which their features fire."""
 
+import logging
+
 from kindred.artefacts import explanation as explanation_artefact
 from kindred.artefacts import features as features_artefact
 from kindred.artefacts import scoring as artefact
@@ -36,6 +38,14 @@ def work(job: Job) -> None:
         seed=seed_of(params.seed, "scoring", job.identity),
         progress=job.progress,
     )
+    note = artefact.truncation_note([scores])
+    if note is not None:
+        logging.warning(
+            "scoring/%s: %s Lower scoring.context_length or windows.length, or choose another "
+            "scoring.embedder",
+            job.identity,
+            note,
+        )
     with job.write() as directory:
         artefact.save(scores, directory)
 

@@ -11,7 +11,7 @@ from kindred.artefacts import corpus as corpus_artefact
 from kindred.artefacts import tokens as artefact
 from kindred.corpus.packing import pack_documents
 from kindred.corpus.selection import tokenize_up_to
-from kindred.models.loading import load_tokenizer
+from kindred.models.loading import check_tokenizer, load_tokenizer
 from kindred.models.tokenizer import encode_documents, special_tokens
 from kindred.steps.job import Job, run
 
@@ -20,7 +20,9 @@ def work(job: Job) -> None:
     """Tokenize the documents and pack them into contexts of equal length."""
     params = job.params.tokens
     documents = job.read_one("corpus", corpus_artefact.load)
-    tokenizer = load_tokenizer(job.params.model.source, revision=job.params.model.revision)
+    model = job.params.model
+    tokenizer = load_tokenizer(model.source, revision=model.revision)
+    check_tokenizer(tokenizer, model.source, revision=model.revision)
     encode = partial(encode_documents, tokenizer)
     with job.write() as directory, TemporaryFile(dir=directory) as spill:
         chosen = tokenize_up_to(documents, encode, params.n_tokens, job.params.seed, spill)

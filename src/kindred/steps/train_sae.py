@@ -16,17 +16,9 @@ from kindred.steps.train_progress import progress_printer
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class SaeSettings:
-    """The recipe of an SAE, and what its cfg.json says of the model it reads."""
+class SaeSettings(SaeRecipe):
+    """The recipe of an SAE, what its cfg.json says of the model it reads, and the threads to train with."""
 
-    d_sae: int
-    k: int
-    n_samples: int
-    batch_size: int
-    learning_rate: float
-    warmup_share: float
-    decay_share: float
-    seed: int
     threads: int
     model_name: str
     hook_point: str
@@ -43,9 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     settings = TypeAdapter(SaeSettings).validate_python(json.loads(options.settings))
     torch.set_num_threads(settings.threads)
-    recipe = SaeRecipe(**{name: getattr(settings, name) for name in SaeRecipe.__dataclass_fields__})
     residuals = np.load(options.residuals, mmap_mode="r", allow_pickle=False)
-    sae = train_topk_sae(residuals, recipe, metadata(settings), progress_printer(options.out.name))
+    sae = train_topk_sae(residuals, settings, metadata(settings), progress_printer(options.out.name))
     partial = options.out.with_name(f".{options.out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     sae.save_inference_model(partial)

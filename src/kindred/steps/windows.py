@@ -22,6 +22,7 @@ def work(job: Job) -> None:
         chosen_features(job.identity, job.params.pairs, matchings),
         contexts,
         length=job.params.windows.length,
+        min_length=job.params.windows.min_length,
         n_top=job.params.windows.n_top,
         decode=PassageDecoder(tokenizer),
     )

@@ -195,20 +195,25 @@ def _weigh(
     entries: tuple[int, int],
     run: tuple[int, int],
     length: int,
+    min_length: int,
     n_top: int,
     keys: NDArray[np.float64],
     places: NDArray[np.int64],
     n_kept: NDArray[np.int64],
     worst: NDArray[np.float64],
 ) -> None:
-    """Keep a run by each criterion by which it is among the foremost so far, in place of the worst of these."""
+    """Keep a run by each criterion by which it is among the foremost so far, in place of the worst of these.
+
+    A run of fewer than ``min_length`` tokens holds no window.
+    """
     total, peak = 0.0, np.float32(0)
     for entry in range(entries[0], entries[1]):
         total += value[entry]
         peak = max(peak, value[entry])
     width = min(length, run[1] - run[0])
     density = min(entries[1] - entries[0], width) / width
-    for criterion in range(3):
+    n_criteria = 3 if run[1] - run[0] >= min_length else 0
+    for criterion in range(n_criteria):
         score, tie = worst[criterion, 0], worst[criterion, 1]
         if criterion == MEAN:
             may_reach = total * _MARGIN >= score * width
@@ -485,6 +490,7 @@ def search(
     narrowest: NDArray[np.uint8],
     context_length: int,
     length: int,
+    min_length: int,
     n_top: int,
     chosen: NDArray[np.int64],
     scores: NDArray[np.float64],
@@ -502,6 +508,7 @@ def search(
         narrowest: No window that touches a block of 2**BLOCK_BITS tokens has fewer tokens, [block].
         context_length: Positions of a context.
         length: Tokens of a window.
+        min_length: Tokens that a run must have to hold a window.
         n_top: Windows for each criterion, at least 1.
         chosen: Receives start, tokens, first entry, one past the last entry, first token of the run and one past
             its last, [feature, criterion, n_top, 6].
@@ -558,7 +565,19 @@ def search(
                     first -= 1
                 while seen < end and token[seen] < around[1]:
                     seen += 1
-                _weigh(token, value, (first, seen), around, length, n_top, keys, places, n_kept, worst)
+                _weigh(
+                    token,
+                    value,
+                    (first, seen),
+                    around,
+                    length,
+                    min_length,
+                    n_top,
+                    keys,
+                    places,
+                    n_kept,
+                    worst,
+                )
             if n_short * _SHORT_SHARE > n_marked:
                 n_ahead = min(n_ahead + n_ahead // 2, length)
             elif n_short == 0:

@@ -64,18 +64,19 @@ class BestWindows:
 
 
 def best_windows(
-    index: FeatureIndex, features: Sequence[int], runs: Runs, *, length: int, n_top: int
+    index: FeatureIndex, features: Sequence[int], runs: Runs, *, length: int, min_length: int, n_top: int
 ) -> BestWindows:
     """Choose the best windows of each feature that do not overlap, in one pass over its activations.
 
-    A run shorter than ``length`` has one window, all of it. Memory is that of the result, of the runs, and of what
-    is read of the index at once.
+    A run shorter than ``length`` has one window, all of it, unless it is shorter than ``min_length``, too. Memory is
+    that of the result, of the runs, and of what is read of the index at once.
 
     Args:
         index: Activations of an SAE.
         features: Rows of the result.
         runs: The runs of the corpus.
         length: Tokens of a window.
+        min_length: Tokens that a window has at least: a run of fewer has none.
         n_top: Windows for each criterion.
 
     Raises:
@@ -91,7 +92,13 @@ def best_windows(
     scores = np.zeros((len(rows), len(CRITERIA), n_top, 3))
     count = np.zeros((len(rows), len(CRITERIA)), dtype=np.int64)
     first_run = _first_runs(index, runs)
-    narrowest = narrowest_windows(runs, index.n_contexts * index.context_length, length, BLOCK_BITS)
+    holds_windows = runs.length >= min_length
+    narrowest = narrowest_windows(
+        Runs(runs.start[holds_windows], runs.length[holds_windows]),
+        index.n_contexts * index.context_length,
+        length,
+        BLOCK_BITS,
+    )
     for part in _parts(entries) if n_top else ():
         fault, row = search(
             readonly(index.token),
@@ -103,6 +110,7 @@ def best_windows(
             narrowest,
             index.context_length,
             length,
+            min_length,
             n_top,
             chosen[part],
             scores[part],
@@ -115,6 +123,13 @@ def best_windows(
         if fault != FINE:
             raise ValueError(_FAULTS[fault])
     return BestWindows(count, *np.moveaxis(chosen, -1, 0), *np.moveaxis(scores, -1, 0))
+
+
+def fires_in_short_run(index: FeatureIndex, feature: int, runs: Runs, min_length: int) -> bool:
+    """Tell whether a feature fires in a run of fewer tokens than a window must have."""
+    token, _ = index.of(feature)
+    run = np.searchsorted(runs.start, token, side="right") - 1
+    return bool((runs.length[run] < min_length).any())
 
 
 def _parts(entries: NDArray[np.int64]) -> Iterator[slice]:

@@ -3,6 +3,7 @@
 Source: docs/methods.md, section 3.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,8 +14,8 @@ from kindred.artefacts.features import FeatureIndex
 from kindred.artefacts.windows import CRITERIA, ActExample, FeatureWindows, Windows
 from kindred.corpus.packing import PackedContexts
 from kindred.errors import KindredError
-from kindred.windows.runs import find_runs
-from kindred.windows.selection import BestWindows, best_windows, refuse_outside
+from kindred.windows.runs import Runs, find_runs
+from kindred.windows.selection import BestWindows, best_windows, fires_in_short_run, refuse_outside
 
 Decode = Callable[[Sequence[int], int, int], list[str]]
 
@@ -25,16 +26,21 @@ def top_windows(
     contexts: PackedContexts,
     *,
     length: int,
+    min_length: int,
     n_top: int,
     decode: Decode,
 ) -> Windows:
     """Find the windows that activate each feature most, by mean, density and maximum.
+
+    Features that have fewer windows than asked for because they fire in stretches that are too short for one are named
+    in a warning.
 
     Args:
         index: Activations of the SAE over the corpus.
         features: Features to look at; order and repetitions do not matter.
         contexts: The corpus.
         length: Tokens of a window.
+        min_length: Tokens that a window has at least, where a document or context has no more than these.
         n_top: Windows for each criterion.
         decode: Gives the texts of tokens start to stop of a passage, such as
             `kindred.windows.text.PassageDecoder`; called with the whole run a window lies in, so that a
@@ -50,8 +56,9 @@ def top_windows(
         )
     chosen = sorted(set(features))
     runs = find_runs(contexts)
-    best = best_windows(index, chosen, runs, length=length, n_top=n_top)
+    best = best_windows(index, chosen, runs, length=length, min_length=min_length, n_top=n_top)
     refuse_outside(index, chosen, runs)
+    _warn_of_fewer(chosen, best, index, runs, min_length)
     tokens = contexts.tokens.ravel()
     by_feature = {}
     for row, feature in enumerate(chosen):
@@ -64,6 +71,25 @@ def top_windows(
         }
         by_feature[feature] = FeatureWindows(**examples)
     return Windows(by_feature, _positions(best, np.array(chosen, dtype=np.int64), index.context_length))
+
+
+def _warn_of_fewer(
+    features: list[int], best: BestWindows, index: FeatureIndex, runs: Runs, min_length: int
+) -> None:
+    fewer = [
+        feature
+        for feature, count in zip(features, best.count, strict=True)
+        if count.min() < best.start.shape[2] and fires_in_short_run(index, feature, runs, min_length)
+    ]
+    if fewer:
+        logging.warning(
+            "%d of %d features have fewer windows than windows.n_top because they fire in stretches of fewer than "
+            "windows.min_length = %d tokens: %s",
+            len(fewer),
+            len(features),
+            min_length,
+            ", ".join(map(str, fewer)),
+        )
 
 
 def _example(

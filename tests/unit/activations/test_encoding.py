@@ -202,7 +202,7 @@ def test_batches_come_as_they_are_done(model: LoadedModel, saes: list[Sae]) -> N
     batches = encode_contexts(model, saes, tokens, is_special, batch_size=3)
     first = next(batches)
     assert [len(first[sae.name].counts) for sae in saes] == [3 * LENGTH] * 3
-    with pytest.raises(IndexError):
+    with pytest.raises(KindredError, match="token id 50"):
         list(batches)
 
 
@@ -281,3 +281,15 @@ def test_what_cannot_belong_together_is_refused(model: LoadedModel, saes: list[S
     narrow = LoadedModel(model.model, model.tokenizer, 3, D_MODEL + 1)
     with pytest.raises(KindredError, match="SAE topk reads 16 dimensions, the model has 17"):
         _encode(narrow, saes, tokens, is_special, batch_size=2)
+
+
+def test_contexts_that_the_model_cannot_read_are_refused(model: LoadedModel, saes: list[Sae]) -> None:
+    tokens, is_special = _contexts(2)
+    tokens[1, 3] = VOCABULARY
+    with pytest.raises(KindredError, match="token id 50, but the model's embedding has 50 rows"):
+        next(encode_contexts(model, saes, tokens, is_special, batch_size=2))
+    long = np.zeros((1, 33), dtype=np.int32)
+    with pytest.raises(
+        KindredError, match=r"33 positions, but the model takes 32: lower tokens.context_length"
+    ):
+        next(encode_contexts(model, saes, long, long.astype(bool), batch_size=2))

@@ -132,7 +132,7 @@ def test_of_two_writers_the_second_to_finish_leaves_what_the_first_put_in_place(
     assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("damage", ["other", "damaged"])
+@pytest.mark.parametrize("damage", ["other", "cut short", "flipped"])
 def test_what_is_there_gives_way_if_it_is_another_or_damaged(tmp_path: Path, damage: str) -> None:
     place = tmp_path / "a"
     with writer(place, x=2) as late:
@@ -140,7 +140,7 @@ def test_what_is_there_gives_way_if_it_is_another_or_damaged(tmp_path: Path, dam
             write(place)
         else:
             write(place, made=MADE.model_copy(update={"params": {"x": 2}}))
-            (place / "part.txt").write_text("hell")
+            (place / "part.txt").write_text("hell" if damage == "cut short" else "hellO")
         assert late.finish() == 0
     assert verify_content(place, "toy", 1).params == {"x": 2}
     assert names(tmp_path) == ["a"]

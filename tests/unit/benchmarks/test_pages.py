@@ -48,5 +48,6 @@ def test_no_benchmark_of_the_last_run_failed_and_all_ran():
         "windows",
         "explanation",
         "scoring",
+        "arithmetic",
         "whole",
     }

@@ -10,7 +10,7 @@ import pytest
 from kindred.artefacts.explanation import Explanations
 from kindred.artefacts.features import FeatureIndex
 from kindred.artefacts.matching import Matching
-from kindred.artefacts.scoring import Scores
+from kindred.artefacts.scoring import Scores, Truncation
 from kindred.artefacts.windows import ActExample, FeatureWindows, Windows
 from kindred.case_study.records import SaeEvidence
 
@@ -63,6 +63,7 @@ def make_scores(generator: np.random.Generator, name: str) -> Scores:
         unit(about + generator.normal(size=(len(contexts), 5))),
         explanations,
         unit(centre[explanations["feature"]] + 0.3 * generator.normal(size=(len(rows), 5))),
+        Truncation(limit=None, contexts=0, windows=0, explanations=0, passages=0),
     )
 
 

@@ -139,3 +139,8 @@ def test_a_text_ends_before_the_quote_and_without_the_end_token(
 def test_sampling_without_random_numbers_is_an_error() -> None:
     with pytest.raises(ValueError, match="uniforms"):
         one_token(letters(1.0)[None], 1.0, None)
+
+
+def test_a_temperature_near_zero_is_greedy() -> None:
+    uniforms = (np.arange(50)[:, None] + 0.5) / 50
+    assert set(one_token(letters(0.4, 0.6).expand(50, -1), 1e-320, uniforms)) == {"b"}

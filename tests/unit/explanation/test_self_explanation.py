@@ -375,10 +375,11 @@ def test_the_logit_lens_is_the_direction_times_the_norm_weight_through_the_unemb
         rows = rows - rows.mean(-1, keepdim=True)
     logits = (rows * gain) @ model.get_output_embeddings().weight.T
     logits[:, tokenizer().all_special_ids] = -torch.inf
-    expected = [
-        ", ".join(tokenizer().decode([token]).strip() for token in best)
-        for best in logits.topk(10).indices.tolist()
-    ]
+    expected = []
+    for best in logits.topk(60).indices.tolist():
+        words = [tokenizer().decode([token]).strip() for token in best]
+        readable = [word for word in words if word and "\ufffd" not in word]
+        expected.append(", ".join(list(dict.fromkeys(readable))[:10]))
     try:
         assert run(family).texts.query("method == 'logit_lens'").text.tolist() == expected
     finally:
@@ -448,8 +449,9 @@ def test_no_features_give_an_empty_record_and_progress_reaches_the_end() -> None
         ({"inject_layer": 2, "probe_layer": 0}, "nothing injected"),
         ({"n_explanations": 5}, "n_explanations is 5"),
         ({"max_new_tokens": 500}, "max_new_tokens"),
+        ({"max_scale": 1e38}, "not finite for feature 3 at scale .*lower explanation.max_scale"),
     ],
 )
-def test_params_the_model_cannot_serve_are_refused(changes: dict[str, int], message: str) -> None:
+def test_params_the_model_cannot_serve_are_refused(changes: dict[str, float], message: str) -> None:
     with pytest.raises(KindredError, match=message):
         run(**changes)

@@ -71,3 +71,46 @@ def test_a_tokenizer_that_never_gives_x_alone_is_refused() -> None:
 def test_an_unknown_template_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
     with pytest.raises(KindredError, match="meaning, repeat"):
         build_prompt(tokenizer, "riddle")
+
+
+def chatting(chat_template: str) -> PreTrainedTokenizerFast:
+    """A tokenizer with a chat template of its own."""
+    tokenizer = train_tokenizer(["user model"], 300, 128)
+    tokenizer.name_or_path = "models/chatty"
+    tokenizer.chat_template = chat_template
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("chat_template", "reason"),
+    [
+        ("{{ raise_exception('needs a system message') }}", "needs a system message"),
+        ("{{ messages[1].content }}", "UndefinedError"),
+        ("{% for m in messages %}", "TemplateSyntaxError"),
+        ("{{ messages[0].content + 1 }}", "TypeError"),
+    ],
+)
+def test_a_chat_template_that_fails_is_named(chat_template: str, reason: str) -> None:
+    with pytest.raises(
+        KindredError, match=f"chat template of the model 'models/chatty' .*{reason}.*correct or remove it"
+    ):
+        build_prompt(chatting(chat_template), "meaning")
+
+
+@pytest.mark.parametrize(
+    "chat_template", ["{{ bos_token }}hello ", "{{ bos_token }}X: {{ messages[0].content }}"]
+)
+def test_a_chat_template_that_changes_the_question_is_named(chat_template: str) -> None:
+    with pytest.raises(
+        KindredError, match="chat template of the model 'models/chatty' does not give the question"
+    ):
+        build_prompt(chatting(chat_template), "meaning")
+
+
+@pytest.mark.parametrize(("begin", "n_warnings"), [("{{ bos_token }}", 0), ("", 1)])
+def test_a_chat_template_without_bos_is_a_warning(
+    begin: str, n_warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    build_prompt(chatting(begin + "[{{ messages[0].content }}] "), "meaning")
+    assert len(caplog.messages) == n_warnings
+    assert all("'models/chatty' writes no BOS" in message for message in caplog.messages)

@@ -13,6 +13,7 @@ from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
     LlamaConfig,
+    OPTConfig,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -146,7 +147,9 @@ def test_missing_and_misshapen_weights(folder):
     with pytest.raises(KindredError, match=f"1 weights are missing, {key} first"):
         load(folder)
     save_file(weights | {key: torch.zeros(2, 2)}, path, metadata={"format": "pt"})
-    with pytest.raises(KindredError, match="could not be loaded"):
+    with pytest.raises(
+        KindredError, match=rf"1 weights have other shapes .* {key} first: \(2, 2\) in the file"
+    ):
         load(folder)
 
 
@@ -212,3 +215,79 @@ def test_generic_tokenizer_is_opened_without_torch_and_is_that_of_transformers()
     code = GENERIC_WITHOUT_TORCH.format(folder=str(Path("models/docs-lm").resolve()))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"do_layer_norm_before": False}, "OPTForCausalLM: no final norm found"),
+        ({"word_embed_proj_dim": 8}, "OPTForCausalLM: the residual stream is 16 wide, the unembedding 8"),
+    ],
+)
+def test_a_part_that_only_a_later_step_needs_is_missed_at_once(tmp_path, changes, message):
+    shape = {
+        "vocab_size": 50,
+        "hidden_size": 16,
+        "ffn_dim": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    config = OPTConfig(**shape, **{"word_embed_proj_dim": 16, **changes})
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    with pytest.raises(KindredError, match=message):
+        load(tmp_path)
+
+
+def test_a_config_that_asks_for_tuples_is_given_names_all_the_same(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "return_dict": False}))
+    assert load(folder).model(torch.tensor([[0, 3]])).logits.shape == (1, 2, 50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"num_attention_heads": 3, "num_key_value_heads": 3},
+            "could not be loaded: .*multiple of the number",
+        ),
+        ({"hidden_act": "nonsense"}, "could not be loaded: KeyError: .nonsense."),
+        ({"model_type": "nonsense"}, "could not be loaded: .*model type `nonsense`"),
+        (
+            {"intermediate_size": 64},
+            r"down_proj.weight first: \(16, 32\) in the file, \(16, 64\) by the config",
+        ),
+        (
+            {"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"}},
+            "brings code of its own .*not run",
+        ),
+    ],
+)
+def test_a_config_that_makes_no_model_is_one_line(folder, changes, message):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    (folder / "own.py").write_text("raise SystemExit('the code of the model was run')")
+    with pytest.raises(KindredError, match=message) as raised:
+        load(folder)
+    assert len(str(raised.value).splitlines()) == 1
+    assert str(folder) in str(raised.value)
+
+
+def test_weights_that_the_config_leaves_out_are_a_warning(folder, caplog):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 2}))
+    assert load(folder).n_layers == 2
+    (message,) = [text for text in caplog.messages if "are not read" in text]
+    assert "9 weights" in message
+    assert "model.layers.2.input_layernorm.weight first" in message
+
+
+def test_whole_models_warn_of_nothing(folder, caplog):
+    load(folder)
+    assert caplog.messages == []
+
+
+def test_a_device_that_is_not_there_is_named(folder):
+    with pytest.raises(KindredError, match=r"model\.device is 'mps', but the model could not be put there"):
+        load_model(str(folder), revision=None, dtype=torch.float32, device="mps")

@@ -8,6 +8,7 @@ from kindred.models.sampling import draw, sample_contexts
 
 LENGTH = 12
 ROWS = 10
+SPECIAL = SpecialTokens(bos=0, eos=1, pad=2)
 
 
 def reference(model, rows, length, generator, special):
@@ -37,7 +38,7 @@ def reference(model, rows, length, generator, special):
 
 def test_the_cache_and_the_dropping_of_rows_change_nothing(model):
     special = SpecialTokens(bos=0, eos=1, pad=2)
-    sampled = sample_contexts(model, ROWS, LENGTH, torch.Generator().manual_seed(3), ROWS)
+    sampled = sample_contexts(model, ROWS, LENGTH, torch.Generator().manual_seed(3), ROWS, special=special)
     expected = reference(model, ROWS, LENGTH, torch.Generator().manual_seed(3), special)
     np.testing.assert_array_equal(sampled, expected)
     assert sampled.dtype == np.int32
@@ -68,7 +69,8 @@ def test_what_follows_eos_is_padding(small):
 
 def test_the_generator_decides(small):
     first, again, other = (
-        sample_contexts(small, 4, LENGTH, torch.Generator().manual_seed(seed), 2) for seed in (5, 5, 6)
+        sample_contexts(small, 4, LENGTH, torch.Generator().manual_seed(seed), 2, special=SPECIAL)
+        for seed in (5, 5, 6)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -91,6 +93,7 @@ def test_progress_reaches_the_total(small):
         4,
         torch.Generator().manual_seed(0),
         2,
+        special=SPECIAL,
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(2, 5), (4, 5), (5, 5)]

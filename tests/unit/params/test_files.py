@@ -165,6 +165,15 @@ class TestSae:
         config.write_text(config.read_text().replace('"d_in": 8', '"d_in": 12'))
         assert "has a decoder of width 8 where its config says 12" in problems(write, values)[0]
 
+    def test_another_number_of_features_than_the_config_says_is_named(
+        self, write: Write, values: Values, world: Path
+    ) -> None:
+        config = world / "models/saes/docs-0/cfg.json"
+        content = json.loads(config.read_text())
+        config.write_text(json.dumps({**content, "d_sae": content["d_sae"] + 1}))
+        expected = f"features where its config says {content['d_sae'] + 1}"
+        assert expected in problems(write, values)[0]
+
     def test_sparsify_keeps_one_folder_for_each_hookpoint(
         self, write: Write, values: Values, world: Path, sae_maker: Maker
     ) -> None:

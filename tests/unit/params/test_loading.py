@@ -39,7 +39,7 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
     params = load_params(repository / "params.yaml")
     assert params.matching.n_best == 10
     assert params.pairs["seeds"] == ("docs-0", "docs-1")
-    assert params.section("windows") == {"length": 30, "n_top": 10}
+    assert params.section("windows") == {"length": 30, "min_length": 8, "n_top": 10}
     assert params.section("pairs")["seeds"] == ["docs-0", "docs-1"]
     assert params.section("case_study") == {}
     with pytest.raises(KeyError):
@@ -54,9 +54,9 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         (
             "windows/lenght",
             30,
-            "params.yaml: windows.lenght = 30: unknown key; did you mean windows.length? (allowed: length, n_top)",
+            "params.yaml: windows.lenght = 30: unknown key; did you mean windows.length? (allowed: length, min_length",
         ),
-        ("windws", {}, "windws = {}: unknown key; did you mean windows? (allowed: experiment, seed, model,"),
+        ("windws", {}, "windws = {}: unknown key; did you mean windows? (allowed: experiment, seed, arithmetic"),
         ("n_best", 3, "n_best = 3: unknown key; did you mean matching.n_best? (allowed: experiment,"),
         ("windows/n_best", 3, "windows.n_best = 3: unknown key; did you mean matching.n_best? (allowed: length,"),
         ("case_study/x", 1, "case_study.x = 1: unknown key (allowed: nothing)"),
@@ -65,12 +65,16 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         ("windows/length", True, "windows.length = true: wrong type (allowed: an integer >= 1)"),
         ("windows/length", 3.5, "windows.length = 3.5: wrong type (allowed: an integer >= 1)"),
         ("windows/length", None, "windows.length = null: wrong type (allowed: an integer >= 1)"),
-        ("matching/threshold", "1e-1", "1e-1\": wrong type: YAML reads this as text; write a number without quotes"),
+        ("matching/threshold", "1.0e-1", '"1.0e-1": wrong type: write 0.1, without quotes (allowed: a number >= -1'),
+        ("tokens/n_tokens", 1e6, "1000000.0: wrong type: write 1000000, without quotes (allowed: an integer >= 1)"),
+        ("tokens/n_tokens", "1.0e+6", '"1.0e+6": wrong type: write 1000000, without quotes (allowed: an integer >= 1)'),
+        ("explanation/probe_layer", 2.0, "probe_layer = 2.0: wrong type: write 2, without quotes (allowed: an integer"),
+        ("tokens/n_tokens", "inf", 'n_tokens = "inf": wrong type (allowed: an integer >= 1)'),
         ("tokens/pack", "yes", 'tokens.pack = "yes": wrong type (allowed: true or false)'),
         ("model/revision", 3, "model.revision = 3: wrong type (allowed: text, or null)"),
         ("corpus/packages", "numpy", 'corpus.packages = "numpy": wrong type (allowed: a list of text, or null)'),
         ("corpus/packages", ["numpy", 1], "corpus.packages[1] = 1: wrong type (allowed: a list of text, or null)"),
-        ("windows", None, "windows = null: wrong type (allowed: a mapping with the keys length, n_top)"),
+        ("windows", None, "windows = null: wrong type (allowed: a mapping with the keys length, min_length, n_top)"),
         ("saes/docs-0", "x", 'saes.docs-0 = "x": wrong type (allowed: a mapping with the key loader: batch_topk,'),
         ("pairs", ["docs-0"], 'pairs = ["docs-0"]: wrong type (allowed: a mapping of at least one name)'),
         ("windows/length", 0, "windows.length = 0: out of range (allowed: an integer >= 1)"),
@@ -87,11 +91,13 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         ("saes/docs-0", {"path": "x"}, "saes.docs-0.loader: missing (allowed: batch_topk, folder, sae_lens, spars"),
         ("saes/docs-0", {"loader": "folder"}, "saes.docs-0.path: missing (allowed: text)"),
         ("saes/a b", {"loader": "folder", "path": "x"}, 'saes = "a b": not a valid name (allowed: a name of letters'),
-        ("windows", {"n_top": 1}, "windows.length: missing (allowed: an integer >= 1)"),
+        ("windows", {"n_top": 1, "min_length": 1}, "windows.length: missing (allowed: an integer >= 1)"),
         ("pairs/seeds", ["docs-0"], 'pairs.seeds = ["docs-0"]: not a pair (allowed: a list of two names of saes)'),
         ("pairs/seeds", "docs-0", 'pairs.seeds = "docs-0": not a pair (allowed: a list of two names of saes)'),
         ("pairs/seeds", ["docs-0", "doc-1"], "unknown SAE doc-1; did you mean docs-1? (allowed: docs-0, docs-1, fa"),
         ("pairs/seeds", ["docs-0", "docs-0"], 'pairs.seeds = ["docs-0", "docs-0"]: pairs an SAE with itself'),
+        ("windows/min_length", 0, "windows.min_length = 0: out of range (allowed: an integer >= 1)"),
+        ("windows/min_length", 31, "windows.min_length = 31: more than windows.length = 30 (allowed: an integer >= 1"),
         ("windows/length", 129, "windows.length = 129: longer than tokens.context_length = 128 (allowed: an integ"),
         ("scoring/context_length", 200, "scoring.context_length = 200: longer than tokens.context_length = 128"),
         ("explanation/n_explanations", 32, "explanation.n_explanations = 32: more than the 31 scales above 0"),
@@ -102,6 +108,9 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         ("corpus/source", "text_files", "corpus.path = null: corpus.source = text_files needs a path (allowed: a fo"),
         ("scoring/query_template", "hi", 'scoring.query_template = "hi": does not hold {explanation}'),
         ("scoring/query_template", "{explanation}{x}", "holds a field other than {explanation}"),
+        ("scoring/query_template", "{explanation!r}", "holds a field other than {explanation}"),
+        ("scoring/query_template", "{explanation:>9}", "holds a field other than {explanation}"),
+        ("scoring/query_template", "{{explanation}}", "does not hold {explanation}"),
         ("scoring/query_template", "{", "not a template: "),
         ("experiment", 3, "params.yaml: experiment = 3: unknown experiment; did you mean default? (allowed: default)"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from kindred.artefacts.case_study import MatchedFeature
 from kindred.artefacts.explanation import Explanations
 from kindred.artefacts.matching import Matching
-from kindred.artefacts.scoring import Scores
+from kindred.artefacts.scoring import Scores, Truncation
 from kindred.artefacts.windows import ActExample, FeatureWindows
 from kindred.report.study import GROUPS, METHODS, PairStudy, SaeStudy, Settings, Study
 
@@ -128,6 +128,7 @@ def scores(features: list[int], generator: np.random.Generator, advantage: float
         context_embeddings=empty,
         explanations=pd.DataFrame(texts),
         explanation_embeddings=empty,
+        truncation=Truncation(limit=256, contexts=0, windows=0, explanations=0, passages=0),
     )
 
 

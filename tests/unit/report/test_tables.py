@@ -2,11 +2,13 @@
 
 import io
 import json
+from dataclasses import replace
 
 import jsonschema
 import pandas as pd
 import pytest
 
+from kindred.artefacts.scoring import Truncation
 from kindred.report.rendering import render
 from kindred.report.tables import build_tables, render_tables
 
@@ -38,6 +40,20 @@ def test_the_json_fits_its_schema_and_has_every_pair(files, study):
 def test_pairs_passed_over_are_in_the_notes(files):
     for form in ("tex", "md"):
         assert "3 passed over because a feature fires in fewer than 100 contexts" in files[f"pairs.{form}"]
+
+
+def test_texts_that_the_embedder_read_in_part_are_in_the_notes(files, study):
+    said = "reads the first 256 tokens"
+    assert not any(said in text for text in files.values())
+    cut = Truncation(limit=256, contexts=7, windows=0, explanations=0, passages=0)
+    saes = {
+        name: replace(sae, scores=replace(sae.scores, truncation=cut)) for name, sae in study.saes.items()
+    }
+    files = render_tables(replace(study, saes=saes), 4)
+    for name in ("scores", "pairs", "features", "baselines"):
+        for form in ("tex", "md"):
+            assert said in files[f"{name}.{form}"]
+            assert f"test contexts {7 * len(saes)} were cut off" in files[f"{name}.{form}"]
 
 
 def test_every_score_stands_beside_its_null(files):

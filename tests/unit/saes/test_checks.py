@@ -42,8 +42,8 @@ def load(name, *, bos="<bos>"):
 
 def build(hook_name="blocks.1.hook_resid_pre", *, d_model=16, **metadata):
     weights = {
-        "W_enc": torch.zeros(d_model, 8),
-        "W_dec": torch.zeros(8, d_model),
+        "W_enc": torch.ones(d_model, 8),
+        "W_dec": torch.ones(8, d_model),
         "b_enc": torch.zeros(8),
         "b_dec": torch.zeros(d_model),
     }
@@ -53,6 +53,21 @@ def build(hook_name="blocks.1.hook_resid_pre", *, d_model=16, **metadata):
 
 def warnings_of(sae, loaded):
     return check_sae_against_model(sae, loaded, TOKENS)
+
+
+@pytest.mark.parametrize(("matrix", "dim"), [("W_dec", 0), ("W_enc", 1)])
+def test_a_feature_without_a_direction_is_refused_before_the_corpus_is_read(matrix, dim):
+    sae = build()
+    sae.weights[matrix].select(dim, 3)[:] = 0
+    sae.weights[matrix].select(dim, 0)[1:] = 0  # one number is direction enough
+    kind = "decoder" if matrix == "W_dec" else "encoder"
+    with pytest.raises(
+        KindredError, match=rf"SAE mine \(a/folder\): the {kind} directions of features 3 are zero"
+    ):
+        warnings_of(sae, load("llama"))
+    sae.weights[matrix][:] = 0
+    with pytest.raises(KindredError, match=r"features 0, 1, 2, 3, 4 and 3 more are zero"):
+        warnings_of(sae, load("llama"))
 
 
 def test_an_sae_that_fits():

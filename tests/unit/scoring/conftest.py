@@ -40,6 +40,23 @@ def bag_of_words(texts: Sequence[str], progress: Callable[[int, int], None] | No
 
 
 @dataclass
+class Recorder:
+    """An embedder by bags of words that remembers the texts it saw; a word is a token of it."""
+
+    seen: list[str]
+    limit: int | None
+
+    def __call__(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+    ) -> np.ndarray:
+        self.seen.extend(texts)
+        return bag_of_words(list(texts), progress)
+
+    def n_cut(self, texts: Sequence[str]) -> int:
+        return 0 if self.limit is None else sum(count_tokens(text) > self.limit for text in texts)
+
+
+@dataclass
 class Bench:
     """Inputs of `score` that belong together."""
 
@@ -50,15 +67,16 @@ class Bench:
     texts: pd.DataFrame
     features: list[int]
     seen: list[str] = field(default_factory=list)
+    limit: int | None = None
 
     def windows(self, features: Sequence[int]) -> Windows:
-        return top_windows(self.index, features, self.contexts, length=6, n_top=3, decode=decode)
+        return top_windows(
+            self.index, features, self.contexts, length=6, min_length=1, n_top=3, decode=decode
+        )
 
-    def embedder(
-        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
-    ) -> np.ndarray:
-        self.seen.extend(texts)
-        return bag_of_words(list(texts), progress)
+    @property
+    def embedder(self) -> Recorder:
+        return Recorder(self.seen, self.limit)
 
     def score(self, features: Sequence[int] | None = None, *, seed: int = 0, **changes: object) -> Scores:
         features = self.features if features is None else features

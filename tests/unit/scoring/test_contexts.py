@@ -8,7 +8,7 @@ from kindred.scoring.contexts import Firing, draw_positives
 
 def firing_of(values, examples=()):
     values = np.array(values, dtype=np.float32)
-    return Firing(np.arange(len(values)) * 2, values, np.array(examples, dtype=np.int64))
+    return Firing(np.arange(len(values)) * 2, values, np.array(examples, dtype=np.int64), np.arange(1000))
 
 
 @given(
@@ -69,7 +69,7 @@ def test_a_chunk_more_or_less_moves_one_chunk_over_each_edge(chunks, gone, n_dec
     keep = np.arange(len(active)) != gone % len(active)
     nothing = np.zeros(0, dtype=np.int64)
     whole, less = (
-        draw_positives(Firing(active[kept], value[kept], nothing), 12, n_deciles, key)
+        draw_positives(Firing(active[kept], value[kept], nothing, np.arange(10**6 + 1)), 12, n_deciles, key)
         for kept in (np.ones(len(active), dtype=bool), keep)
     )
     for decile in range(n_deciles):
@@ -84,7 +84,9 @@ def test_one_part_changes_by_one_chunk():
     drawn = draw_positives(fires, 50, 1, 3).chunk
     for gone in drawn.tolist():
         kept = fires.active != gone
-        less = draw_positives(Firing(fires.active[kept], fires.value[kept], fires.examples), 50, 1, 3).chunk
+        less = draw_positives(
+            Firing(fires.active[kept], fires.value[kept], fires.examples, fires.texts), 50, 1, 3
+        ).chunk
         assert set(drawn.tolist()) - set(less.tolist()) == {gone}
         assert len(set(less.tolist()) - set(drawn.tolist())) == 1
 
@@ -93,8 +95,8 @@ def test_a_chunk_that_begins_to_fire_weakly_leaves_most_of_the_draw():
     rng = np.random.default_rng(0)
     value = rng.gamma(1.0, 1.0, 4000).astype(np.float32)
     nothing = np.zeros(0, dtype=np.int64)
-    fires = Firing(np.arange(1, 4001), value, nothing)
-    more = Firing(np.arange(4001), np.append(np.float32(1e-6), value), nothing)
+    fires = Firing(np.arange(1, 4001), value, nothing, np.arange(4001))
+    more = Firing(np.arange(4001), np.append(np.float32(1e-6), value), nothing, np.arange(4001))
     for key in range(40):
         before, after = (set(draw_positives(each, 100, 10, key).chunk.tolist()) for each in (fires, more))
         assert len(before - after) <= 2

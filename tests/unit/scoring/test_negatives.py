@@ -17,26 +17,28 @@ from kindred.scoring.selection import select_contexts
 
 
 def firing_of(active):
-    return Firing(np.array(active), np.ones(len(active), np.float32), np.zeros(0, np.int64))
+    return Firing(
+        np.array(active, np.int64), np.ones(len(active), np.float32), np.zeros(0, np.int64), np.arange(10_000)
+    )
 
 
 def test_the_pool_is_of_silent_chunks_and_shared():
-    pool = CandidatePool(10_000, 10, seed=0)
+    pool = CandidatePool(np.arange(10_000), 10, seed=0)
     few, none = pool.silent(firing_of(range(0, 10_000, 2))), pool.silent(firing_of([]))
     assert (few % 2 == 1).all()
     assert len(none) == POOL_FACTOR * 10
     assert set(few.tolist()) <= set(none.tolist())
     assert (np.diff(none) > 0).all()
-    assert CandidatePool(10_000, 10, seed=1).silent(firing_of([])).tolist() != none.tolist()
+    assert CandidatePool(np.arange(10_000), 10, seed=1).silent(firing_of([])).tolist() != none.tolist()
 
 
 def test_the_pool_grows_for_a_feature_that_is_seldom_silent():
     silent = np.arange(0, 5000, 100)
     fires = firing_of(np.setdiff1d(np.arange(5000), silent))
-    found = CandidatePool(5000, 20, seed=0).silent(fires)
+    found = CandidatePool(np.arange(5000), 20, seed=0).silent(fires)
     assert 20 <= len(found) <= 50
     assert set(found.tolist()) <= set(silent.tolist())
-    assert CandidatePool(5000, 1000, seed=0).silent(fires).tolist() == silent.tolist()
+    assert CandidatePool(np.arange(5000), 1000, seed=0).silent(fires).tolist() == silent.tolist()
 
 
 @pytest.mark.parametrize("kind", ["random", "decoder"])
@@ -48,7 +50,18 @@ def test_negatives_change_by_about_as_many_as_cease_to_be_silent(bench, kind):
     def negatives(index, seed=0):
         windows = bench.windows(bench.features).positions
         features = np.array([feature])
-        sets = select_contexts(features, chunks, index, windows, bench.decoder_rows, None, params, seed)
+        sets = select_contexts(
+            features,
+            chunks,
+            index,
+            windows,
+            np.arange(len(chunks)),
+            {},
+            bench.decoder_rows,
+            None,
+            params,
+            seed,
+        )
         return set(sets[0].negatives.tolist())
 
     before = negatives(bench.index)
@@ -92,7 +105,14 @@ def test_negatives_by_decoder_are_of_neighbours_in_equal_shares(bench):
     chunks = cut_chunks(bench.contexts, 8)
     feature = 5
     directions = bench.decoder_rows / np.linalg.norm(bench.decoder_rows, axis=1, keepdims=True)
-    fires = firing(chunks, bench.index, bench.windows([feature]).positions, feature)
+    fires = firing(
+        chunks,
+        bench.index,
+        bench.windows([feature]).positions,
+        feature,
+        texts=np.arange(len(chunks)),
+        sharing=np.zeros(0, np.int64),
+    )
     found = from_neighbours(feature, fires, chunks, bench.index, directions, 30, 0)
     neighbours = nearest_features(feature, directions, np.diff(bench.index.offsets) > 0)
     assert len(neighbours) == N_NEIGHBOURS

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from kindred.artefacts.scoring import COLUMNS
+from kindred.artefacts.windows import CRITERIA
 from kindred.errors import KindredError
 from kindred.scoring.chunks import cut_chunks
 
@@ -184,3 +185,22 @@ def test_missing_and_doubled_explanations_are_refused(bench, texts, message):
 def test_chunks_of_the_bench_cover_both_documents(bench):
     chunks = cut_chunks(bench.contexts, 8)
     assert len(set(bench.contexts.document.ravel()[chunks.at(np.arange(len(chunks))).start].tolist())) > 120
+
+
+@pytest.mark.parametrize("limit", [None, 1, 100])
+def test_texts_that_the_embedder_reads_in_part_are_counted(bench, limit):
+    bench.limit = limit
+    scores = bench.score()
+    own = scores.truncation
+    assert own.limit == limit
+    if limit != 1:
+        assert own.n_cut == 0
+        return
+    windows = bench.windows(bench.features)
+    shown = [
+        example for one in windows.by_feature.values() for name in CRITERIA for example in getattr(one, name)
+    ]
+    assert own.contexts == (scores.contexts["length"] > 1).sum() > 0
+    assert own.windows == sum(len(example.tokens) > 1 for example in shown) > 0
+    assert own.explanations == (scores.explanations["text"].str.split().str.len() > 1).sum() > 0
+    assert own.passages == own.explanations

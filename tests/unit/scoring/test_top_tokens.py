@@ -1,6 +1,7 @@
 import numpy as np
 
-from kindred.scoring.top_tokens import N_TOP_TOKENS, top_tokens
+from kindred.models.words import N_WORDS
+from kindred.scoring.top_tokens import top_tokens
 
 TEXTS = {1: " the", 2: "the", 3: " row", 4: "\n", 5: "\ufffd", 6: "column"}
 
@@ -16,7 +17,7 @@ def test_tokens_by_summed_activation_each_text_once():
 def test_ties_go_to_the_lower_id_and_the_list_has_an_end():
     tokens = np.arange(30)[::-1]
     listed = top_tokens([(tokens, np.ones(30, np.float32))], str)
-    assert listed == ", ".join(map(str, range(N_TOP_TOKENS)))
+    assert listed == ", ".join(map(str, range(N_WORDS)))
 
 
 def test_a_feature_that_never_fires_has_no_list():

@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 from kindred.artefacts.features import FeatureIndex
 from kindred.errors import KindredError
 from kindred.windows.runs import Runs
-from kindred.windows.selection import best_windows, refuse_outside
+from kindred.windows.selection import best_windows, fires_in_short_run, refuse_outside
 
 CRITERIA = ("mean", "density", "max")
 
 
-def brute_force(activations, runs, criterion, length, n_top):
+def brute_force(activations, runs, criterion, length, n_top, min_length=1):
     """Score every window of every run, sort them all, and take them in turn unless they overlap a taken one."""
     scored = []
     for start, n_tokens in runs:
         width = min(length, n_tokens)
+        if width < min_length:
+            continue
         for first in range(start, start + n_tokens - width + 1):
             values = [activations.get(token, 0.0) for token in range(first, first + width)]
             peak = max(values)
@@ -64,11 +66,13 @@ def index_of(features, n_tokens, context_length):
     )
 
 
-def fast_of_all(features, runs, length, n_top, context_length=None):
+def fast_of_all(features, runs, length, n_top, context_length=None, min_length=1):
     n_tokens = max(start + n_tokens for start, n_tokens in runs)
     index = index_of(features, n_tokens, context_length or n_tokens)
     arrays = Runs(*(np.array(column, dtype=np.int64) for column in zip(*runs, strict=True)))
-    best = best_windows(index, range(len(features)), arrays, length=length, n_top=n_top)
+    best = best_windows(
+        index, range(len(features)), arrays, length=length, min_length=min_length, n_top=n_top
+    )
     columns = (best.start, best.length, best.mean, best.density, best.max)
     return [
         {
@@ -84,8 +88,8 @@ def fast_of_all(features, runs, length, n_top, context_length=None):
     ]
 
 
-def fast(activations, runs, criterion, length, n_top):
-    return fast_of_all([activations], runs, length, n_top)[0][criterion]
+def fast(activations, runs, criterion, length, n_top, min_length=1):
+    return fast_of_all([activations], runs, length, n_top, min_length=min_length)[0][criterion]
 
 
 TIED = st.sampled_from([1.0, 2.0])
@@ -110,12 +114,36 @@ def corpora(draw):
     corpora(),
     st.sampled_from(CRITERIA),
     st.integers(1, 7),
+    st.integers(1, 7),
     st.integers(0, 5),
 )
-def test_the_fast_choice_is_the_brute_force(corpus, criterion, length, n_top):
+def test_the_fast_choice_is_the_brute_force(corpus, criterion, length, shorter, n_top):
     runs, activations = corpus
-    found = fast(activations, runs, criterion, length, n_top)
-    assert found == brute_force(activations, runs, criterion, length, n_top)
+    min_length = min(length, shorter)
+    found = fast(activations, runs, criterion, length, n_top, min_length)
+    assert found == brute_force(activations, runs, criterion, length, n_top, min_length)
+
+
+def test_a_run_shorter_than_the_shortest_window_has_none():
+    """A context of one token has the highest mean and density, and says nothing."""
+    runs, activations = [(1, 1), (4, 2), (8, 6)], {1: 9.0, 4: 5.0, 5: 5.0, 9: 1.0}
+    for criterion, start in (("mean", 8), ("density", 8), ("max", 8)):
+        assert [window[:2] for window in fast(activations, runs, criterion, 4, 3, 3)] == [(start, 4)]
+        assert fast(activations, runs, criterion, 4, 3, 1)[0][:2] == (1, 1)
+
+
+def test_features_that_fire_in_short_runs_are_told_apart():
+    runs = Runs(np.array([1, 4]), np.array([2, 4]))
+    index = index_of([{1: 1.0, 5: 1.0}, {5: 1.0}, {}], 8, 8)
+    assert [fires_in_short_run(index, feature, runs, 3) for feature in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize(("length", "peak", "start"), [(8, 22, 18), (7, 22, 19), (30, 22, 7)])
+def test_the_middle_of_a_window_is_offset_half_its_length_rounded_down(length, peak, start):
+    """With an even length no token is in the middle. A start one later would be denser here, and is not taken."""
+    activations = {peak: 2.0, start + length: 1.0}
+    ((found, *_),) = fast(activations, [(1, 60)], "max", length, 1)
+    assert found == start
 
 
 @pytest.mark.parametrize("values", ["tied", "continuous", "tiny"])
@@ -214,7 +242,12 @@ RUNS = [(1, 3), (6, 2)]
 
 def test_what_is_found_says_where_it_lies():
     best = best_windows(
-        index_of([{1: 1.0, 3: 2.0, 7: 4.0}], 8, 8), [0], Runs(*np.array(RUNS).T), length=2, n_top=2
+        index_of([{1: 1.0, 3: 2.0, 7: 4.0}], 8, 8),
+        [0],
+        Runs(*np.array(RUNS).T),
+        length=2,
+        min_length=1,
+        n_top=2,
     )
     assert best.start[0, 2].tolist() == [6, 2]
     assert (best.run_start[0, 2].tolist(), best.run_stop[0, 2].tolist()) == ([6, 1], [8, 4])
@@ -237,7 +270,10 @@ def test_activations_outside_every_run_are_counted_though_no_window_is_near():
 def test_token_indices_may_be_of_64_bits():
     narrow = index_of([{1: 1.0, 3: 2.0, 7: 4.0}], 8, 8)
     wide = FeatureIndex(1, 1, 8, 8, narrow.offsets, narrow.token.astype(np.int64), narrow.value)
-    found = [best_windows(index, [0], Runs(*np.array(RUNS).T), length=2, n_top=2) for index in (narrow, wide)]
+    found = [
+        best_windows(index, [0], Runs(*np.array(RUNS).T), length=2, min_length=1, n_top=2)
+        for index in (narrow, wide)
+    ]
     assert found[0].start.tolist() == found[1].start.tolist()
     assert found[0].mean.tolist() == found[1].mean.tolist()
 
@@ -255,10 +291,12 @@ def test_tokens_must_ascend(tokens):
         1, 1, 8, 8, index.offsets, np.array(tokens, dtype=np.uint32), np.ones(2, dtype=np.float32)
     )
     with pytest.raises(ValueError, match="ascend"):
-        best_windows(wrong, [0], Runs(*np.array(RUNS).T), length=2, n_top=1)
+        best_windows(wrong, [0], Runs(*np.array(RUNS).T), length=2, min_length=1, n_top=1)
 
 
 @pytest.mark.parametrize("feature", [-1, 1])
 def test_a_feature_that_is_not_there_is_named(feature):
     with pytest.raises(KindredError, match=f"no feature {feature}"):
-        best_windows(index_of([{1: 1.0}], 8, 8), [feature], Runs(*np.array(RUNS).T), length=2, n_top=1)
+        best_windows(
+            index_of([{1: 1.0}], 8, 8), [feature], Runs(*np.array(RUNS).T), length=2, min_length=1, n_top=1
+        )

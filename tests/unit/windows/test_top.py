@@ -50,7 +50,13 @@ def decode(tokens, start, stop):
 
 def top(features=(0, 1, 2, 3), length=5, n_top=3):
     return top_windows(
-        index_of(random_activations()), features, contexts(), length=length, n_top=n_top, decode=decode
+        index_of(random_activations()),
+        features,
+        contexts(),
+        length=length,
+        min_length=1,
+        n_top=n_top,
+        decode=decode,
     )
 
 
@@ -87,9 +93,23 @@ def test_texts_are_decoded_from_the_start_of_the_run():
 def test_a_short_run_gives_one_window_of_what_there_is():
     dense = np.zeros((N_CONTEXTS * CONTEXT_LENGTH, 1), dtype=np.float32)
     dense[5 * CONTEXT_LENGTH + 2] = 1
-    windows = top_windows(index_of(dense), [0], contexts(), length=30, n_top=4, decode=decode)
+    windows = top_windows(index_of(dense), [0], contexts(), length=30, min_length=3, n_top=4, decode=decode)
     assert windows.positions[["context", "start", "length"]].drop_duplicates().values.tolist() == [[5, 1, 3]]
     assert windows.by_feature[0].mean[0].acts == [0, 1, 0]
+
+
+def test_windows_that_are_too_short_are_not_there_and_missed_aloud(caplog):
+    dense = np.zeros((N_CONTEXTS * CONTEXT_LENGTH, 2), dtype=np.float32)
+    dense[[5 * CONTEXT_LENGTH + 2, 4], 0] = 1
+    dense[4, 1] = 1
+    windows = top_windows(
+        index_of(dense), [0, 1], contexts(), length=30, min_length=4, n_top=4, decode=decode
+    )
+    assert windows.positions["length"].min() >= 4
+    assert [len(windows.by_feature[feature].max) for feature in (0, 1)] == [1, 1]
+    (message,) = caplog.messages
+    assert "1 of 2 features have fewer windows" in message
+    assert message.endswith("windows.min_length = 4 tokens: 0")
 
 
 def test_a_feature_that_never_fires_has_empty_lists():
@@ -114,4 +134,6 @@ def test_an_index_of_another_corpus_is_refused():
     corpus = contexts()
     shorter = PackedContexts(corpus.tokens[:4], corpus.is_special[:4], corpus.document[:4])
     with pytest.raises(KindredError, match="of 6 contexts of 12 tokens, the corpus of 4 of 12"):
-        top_windows(index_of(random_activations()), [0], shorter, length=3, n_top=1, decode=decode)
+        top_windows(
+            index_of(random_activations()), [0], shorter, length=3, min_length=1, n_top=1, decode=decode
+        )
