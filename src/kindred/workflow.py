@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
 
 SNAPSHOT = Path(".kindred/params.json")
+LOGS = Path("logs")
 RUNNING = Path(".kindred/running")
 WORKING = Path(".kindred/working")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
@@ -57,6 +58,7 @@ def _prepare(experiment: str | None, *, needs_sources: bool) -> Params:
         with _no_jobs():
             _write(SNAPSHOT, snapshot)
     lineage = Lineage(params, contents=True)
+    _refuse_files_for_folders([*lineage.artefacts, LOGS])
     stale = survey(lineage)
     if alone:
         _tidy_up(lineage, stale)
@@ -184,6 +186,17 @@ def _refuse_unwritable() -> None:
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             code = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
             raise OSError(code, os.strerror(code), str(folder))
+
+
+def _refuse_files_for_folders(folders: Iterable[Path]) -> None:
+    """See that no file lies where a folder has to be: Snakemake would end in a traceback, or remove the file.
+
+    Raises:
+        OSError: naming the file.
+    """
+    for place in sorted({place for folder in folders for place in (folder, *folder.parents)}):
+        if place.exists() and not place.is_dir():
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
 
 
 def _write(path: Path, content: bytes) -> None:
