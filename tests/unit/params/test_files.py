@@ -155,6 +155,17 @@ class TestSae:
         assert "is no safetensors file, or cut off" in problems(write, values)[0]
         weights.write_bytes(b"")
         assert "is no safetensors file, or cut off" in problems(write, values)[0]
+        for header in (
+            b"[]",
+            b'{"W_dec": {"a": 1}}',
+            b'{"W_dec": {"data_offsets": [0, 0], "shape": 3}}',
+            b'{"W_dec": 3}',
+        ):
+            weights.write_bytes(len(header).to_bytes(8, "little") + header)
+            assert "is no safetensors file, or cut off" in problems(write, values)[0]
+        header = b'{"W_dec": {"data_offsets": [0, 0], "shape": []}}'
+        weights.write_bytes(len(header).to_bytes(8, "little") + header)
+        assert "has a decoder of 0 dimensions" in problems(write, values)[0]
         weights.unlink()
         assert "models/saes/docs-0/sae_weights.safetensors is missing" in problems(write, values)[0]
 
