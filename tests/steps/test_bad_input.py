@@ -453,6 +453,16 @@ def test_a_disk_that_fills_up_while_results_are_written_keeps_the_old_ones(world
     assert world.plan("results/tables") == {}
 
 
+def test_an_allocation_that_no_machine_can_give_is_one_line(world):
+    """Without --memory, by which the rules refuse it before; torch says it in other words than NumPy."""
+    params = changed_params(world, windows__n_top=10**12)
+    inputs = {"tokens": ["cache/tokens"], "features": ["cache/features/a"], "matching": ["cache/matching/ab"]}
+    done = world.step("windows", "cache/windows/a", params=params, **inputs, status=1)
+    refused(
+        world, done, "windows: the memory of this machine is not enough", "section windows of params.yaml"
+    )
+
+
 def test_a_command_by_hand_with_the_wrong_files_is_one_line(world):
     swapped = {
         "tokens": ["cache/features/a"],
