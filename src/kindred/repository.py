@@ -53,21 +53,24 @@ class Repository:
 
     def files(self, revision: str, folder: str) -> list[str]:
         """The paths of all files of a folder in a commit, sorted."""
-        listed = self._git("ls-tree", "-r", "-z", "--name-only", revision, "--", f"{folder}/").decode()
-        return sorted(path for path in listed.split("\0") if path)
+        listed = self._git("ls-tree", "-r", "-z", "--name-only", revision, "--", f"{folder}/")
+        return sorted(path for path in _text(listed).split("\0") if path)
 
     def uncommitted(self, paths: Sequence[str]) -> list[str]:
         """Those files at some paths that differ from HEAD or that git does not know, sorted."""
-        listed = self._git("status", "--porcelain", "-z", "--no-renames", "--", *paths).decode()
-        return sorted(entry[3:] for entry in listed.split("\0") if entry)
+        listed = self._git("status", "--porcelain", "-z", "--no-renames", "--", *paths)
+        return sorted(entry[3:] for entry in _text(listed).split("\0") if entry)
 
     def experiments(self) -> list[Experiment]:
         """The released experiments that docs/experiments.csv names; none if there is no such file."""
         path = self.root / EXPERIMENTS
         if not path.exists():
             return []
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file, restkey="", restval=""))
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                rows = list(csv.DictReader(file, restkey="", restval="", strict=True))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise KindredError(f"{EXPERIMENTS}: no CSV table in UTF-8 ({error})") from error
         wrong = [number for number, row in enumerate(rows, 2) if set(row) != {"name", "commit", "what"}]
         if wrong:
             raise KindredError(f"{EXPERIMENTS}, line {wrong[0]}: expected the columns name, commit, what")
@@ -78,7 +81,7 @@ class Repository:
         listed = self._git(
             "for-each-ref", "--format=%(refname:lstrip=2) %(objectname) %(*objectname)", "refs/tags"
         )
-        rows = (line.split(" ") for line in listed.decode().splitlines())
+        rows = (line.split(" ") for line in _text(listed).splitlines())
         return {name: peeled or direct for name, direct, peeled in rows}
 
     def tag(self, experiment: Experiment) -> None:
@@ -119,7 +122,7 @@ class Repository:
     def _git(self, *arguments: str) -> bytes:
         done = self._run(*arguments)
         if done.returncode != 0:
-            raise KindredError(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
+            raise KindredError(f"git {' '.join(arguments)}: {_text(done.stderr).strip()}")
         return done.stdout
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -129,3 +132,8 @@ class Repository:
             raise KindredError(
                 "git is not installed, and what is committed cannot be read without it"
             ) from error
+
+
+def _text(output: bytes) -> str:
+    r"""What git says as text that can be written anywhere; bytes of names that are not UTF-8 become \xNN."""
+    return output.decode("utf-8", "backslashreplace")

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from kindred.returning import bring_back, say, would_come_back
 from kindred.store import DEFAULT_LIMIT_MB, STORE, Store, StoreSettings
 
 SNAPSHOT = Path(".kindred/params.json")
+LOGS = Path("logs")
 RUNNING = Path(".kindred/running")
 WORKING = Path(".kindred/working")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
@@ -81,6 +82,7 @@ def _prepare(experiment: str | None, *, needs_sources: bool, runs: bool, store_m
         with _no_jobs():
             _write(SNAPSHOT, snapshot)
     lineage = Lineage(params, contents=True)
+    _refuse_files_for_folders([*lineage.artefacts, LOGS])
     if runs and alone:
         _use_store(lineage, DEFAULT_LIMIT_MB if store_mb is None else store_mb)
     stale = survey(lineage)
@@ -251,6 +253,17 @@ def _refuse_unwritable() -> None:
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             code = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
             raise OSError(code, os.strerror(code), str(folder))
+
+
+def _refuse_files_for_folders(folders: Iterable[Path]) -> None:
+    """See that no file lies where a folder has to be: Snakemake would end in a traceback, or remove the file.
+
+    Raises:
+        OSError: naming the file.
+    """
+    for place in sorted({place for folder in folders for place in (folder, *folder.parents)}):
+        if place.exists() and not place.is_dir():
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -451,6 +453,16 @@ def test_a_disk_that_fills_up_while_results_are_written_keeps_the_old_ones(world
     assert world.plan("results/tables") == {}
 
 
+def test_an_allocation_that_no_machine_can_give_is_one_line(world):
+    """Without --memory, by which the rules refuse it before; torch says it in other words than NumPy."""
+    params = changed_params(world, windows__n_top=10**12)
+    inputs = {"tokens": ["cache/tokens"], "features": ["cache/features/a"], "matching": ["cache/matching/ab"]}
+    done = world.step("windows", "cache/windows/a", params=params, **inputs, status=1)
+    refused(
+        world, done, "windows: the memory of this machine is not enough", "section windows of params.yaml"
+    )
+
+
 def test_a_command_by_hand_with_the_wrong_files_is_one_line(world):
     swapped = {
         "tokens": ["cache/features/a"],
@@ -496,3 +508,37 @@ def test_ctrl_c(world, moment):
     else:
         assert status == -signal.SIGINT
     assert world.plan("results/tables") == {}
+
+
+def test_the_project_itself_as_corpus(world):
+    params = yaml.safe_load((world.root / "params.yaml").read_text())
+    params["corpus"]["path"] = "."
+    (world.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    refused_by_snakemake(world, 'corpus.path = "."', "holds cache/ and results/ of this project")
+
+
+def test_odd_names_links_and_texts_of_a_corpus(world, tmp_path):
+    texts, elsewhere = world.root / "texts", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "FAR.TXT").write_text("Far <|eos|> away <|bos|> from <|pad|> here. " * 40)
+    (texts / "linked").symlink_to(elsewhere)
+    (texts / "linked-back").symlink_to(texts)
+    (texts / os.fsdecode(b"caf\xe9.txt")).write_text("A name that is not UTF-8. " * 40)
+    (texts / "half.jsonl").write_text('{"text": "half \\ud83d of a pair"}\n{"text": "x", "label": null}\n')
+    (texts / os.fsdecode(b"left-\xe9.md")).write_text("Not read.")
+    world.snakemake("cache/tokens/manifest.json")
+    log = (world.root / "logs/corpus.log").read_text()
+    assert r"left out (only .txt and .jsonl files are read): left-\xe9.md" in log
+    assert "1 texts or labels spell half of a surrogate pair" in log
+    documents = pq.read_table(world.root / "cache/corpus/documents.parquet").to_pylist()
+    by_source = {document["source"]: document for document in documents}
+    assert {"linked/FAR.TXT", r"caf\xe9.txt", "half.jsonl::1"} < set(by_source)
+    assert by_source["half.jsonl::1"]["text"] == "half \N{REPLACEMENT CHARACTER} of a pair"
+    assert by_source["half.jsonl::2"]["label"] == "texts"
+    tokens, is_special = (
+        np.load(world.root / "cache/tokens" / f"{name}.npy") for name in ("tokens", "is_special")
+    )
+    assert tokens[~is_special].min() > 2  # BOS, EOS and padding are 0, 1 and 2
+    assert world.plan("cache/tokens/manifest.json") == {}
+    (elsewhere / "FAR.TXT").write_text("Another text. " * 40)
+    assert world.plan("cache/tokens/manifest.json") == {"corpus": 1, "tokens": 1}

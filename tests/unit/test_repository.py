@@ -1,10 +1,11 @@
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from kindred.errors import KindredError
-from kindred.repository import EXPERIMENTS, Repository
+from kindred.repository import EXPERIMENTS, Experiment, Repository
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -87,6 +88,25 @@ def test_outside_of_a_repository_and_before_the_first_commit_the_error_is_clear(
     git(tmp_path, "init", "--quiet")
     with pytest.raises(KindredError, match="rev-parse"):
         Repository(tmp_path).head()
+
+
+def test_names_that_are_not_utf_8(root: Path) -> None:
+    (root / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    assert Repository(root).uncommitted(["."]) == [r"caf\xe9.txt"]
+
+
+@pytest.mark.parametrize("content", [b"name,commit,what\nx,y,caf\xe9\n", b'name,commit,what\nx,y,"open\n'])
+def test_a_table_of_experiments_that_cannot_be_read(root: Path, content: bytes) -> None:
+    (root / "docs").mkdir(exist_ok=True)
+    (root / EXPERIMENTS).write_bytes(content)
+    with pytest.raises(KindredError, match=r"experiments\.csv: no CSV table in UTF-8"):
+        Repository(root).experiments()
+
+
+def test_a_byte_order_mark_is_no_part_of_a_column(root: Path) -> None:
+    (root / "docs").mkdir(exist_ok=True)
+    (root / EXPERIMENTS).write_bytes('\ufeffname,commit,what\na,b,"one\rtwo"\n'.encode())
+    assert Repository(root).experiments() == [Experiment("a", "b", "one\rtwo")]
 
 
 def test_a_shallow_clone_says_how_to_get_the_commit_that_it_lacks(

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from kindred.artefacts.folder import MANIFEST, Made
 from kindred.artefacts.writing import writing
 from kindred.errors import KindredError
-from kindred.sizes import readable, recorded_sizes, size_table, step_sizes, summary_line, total
+from kindred.sizes import readable, recorded_sizes, size_table, step_sizes, store_size, summary_line, total
+from kindred.store import Store
 
 LOCK = b"""
 schema: '2.0'
@@ -143,3 +144,17 @@ def test_a_readable_size_is_off_by_less_than_a_rounding(n_bytes: int) -> None:
     value = float(number) * 1000 ** (1 + ("kB", "MB", "GB", "TB", "PB").index(unit))
     assert abs(value - n_bytes) <= 0.051 * n_bytes
     assert len(number) <= 3
+
+
+def test_the_store_is_a_row_of_its_own_and_counts_in_no_total(project: Path) -> None:
+    store = Store(project / ".kindred/store")
+    sizes = step_sizes(project)
+    assert store_size(store).n_bytes == 0
+    store.put(project / "cache/activations/000", link=True)
+    store.put(project / "results/tables", link=False)
+    found = store_size(store)
+    assert (found.artefacts, found.files, found.n_bytes) == (2, 5, 57)
+    assert step_sizes(project) == sizes
+    *rows, last = size_table(sizes, store=found).splitlines()
+    assert last.split() == ["store", "2", "5", "57", "bytes"]
+    assert rows == size_table(sizes).splitlines()

@@ -154,6 +154,14 @@ def test_a_file_in_the_place_of_the_records_is_one_line() -> None:
         Path(folder).unlink()
 
 
+@pytest.mark.parametrize("place", ["cache", "cache/tokens", "cache/windows/docs-0", "results/tables", "logs"])
+def test_a_file_in_the_place_of_results_is_one_line_and_is_kept(place: str) -> None:
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    Path(place).write_text("mine\n")
+    assert prepared().startswith(f"{place}: Not a directory: a file is in the place of a folder")
+    assert Path(place).read_text() == "mine\n"
+
+
 def test_records_that_cannot_be_written_are_named_before_anything_is_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -145,7 +145,7 @@ def _recorded(reference: Mapping[str, bytes], name: str) -> tuple[Record | None,
 
 
 def _record_of(sidecar: Provenance, links: Mapping[str, Link]) -> Record:
-    surroundings = sidecar.environment.that_counts(sidecar.arithmetic) | {
+    surroundings = sidecar.environment.model_dump() | {
         "threads": sidecar.params["model"]["threads"],
         "models": sidecar.models,
         "corpus": sidecar.corpus,
@@ -157,7 +157,7 @@ def _present(folder: Path, params: Params) -> Record:
     """The same of what is compared, from the manifests and from this process."""
     with contextlib.chdir(folder):
         links = chain([TABLES])
-        surroundings = environment(params.arithmetic).that_counts(params.arithmetic) | {
+        surroundings = environment(params.arithmetic).model_dump() | {
             "threads": params.model.threads,
             "models": model_fingerprints(params),
             "corpus": next(found.content for found in links.values() if found.step == "corpus"),
@@ -244,7 +244,7 @@ def _copy_project(params: Params, folder: Path) -> None:
         capture_output=True,
         check=True,
     )
-    for name in {name for name in listed.stdout.decode().split("\0") if name}:
+    for name in {name for name in os.fsdecode(listed.stdout).split("\0") if name}:
         source, target = Path(name), folder / name
         if source.parts[0] == TABLES.parts[0] or not source.exists():
             continue

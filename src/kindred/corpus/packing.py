@@ -62,14 +62,14 @@ class SpecialTokens:
     pad: int
     others: frozenset[int] = frozenset()
 
-    def __contains__(self, token: object) -> bool:
-        """Whether a token id is special."""
-        return token in (self.bos, self.eos, self.pad) or token in self.others
+    @property
+    def ids(self) -> frozenset[int]:
+        """All special ids."""
+        return self.others | {self.bos, self.eos, self.pad}
 
     def among(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return where special ids stand, in the shape of the ids."""
-        ids = sorted({self.bos, self.eos, self.pad, *self.others})
-        return np.isin(tokens, np.array(ids, dtype=tokens.dtype))
+        return np.isin(tokens, np.array(sorted(self.ids), dtype=tokens.dtype))
 
 
 def in_memory(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -16,7 +16,9 @@ COLUMNS = ("text", "source", "label")
 # A row group is written, and its columns are compressed, as a whole: it bounds what a writer and a reader hold.
 GROUP_BYTES = 1 << 26
 GROUP_ROWS = 1 << 20
-_ROWS = 256  # converted at a time
+_ROWS = 256  # converted at a time, or fewer: as many as
+_CHARACTERS = 1 << 26  # make, so that long texts do not exceed what one array of Arrow holds
+_LONGEST_BYTES = (1 << 31) - 2  # of one text, by Arrow's type
 _READ_BYTES = 1 << 20  # of a column read at a time
 
 
@@ -99,11 +101,14 @@ def write_documents(path: Path, documents: Iterable[Document]) -> int:
 
     Returns:
         How many there were; they are taken from the iterator as they are written.
+
+    Raises:
+        KindredError: If a text is too long for the table.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        rows = ((document.text, document.source, document.label) for document in documents)
+        rows = ((_bounded(document), document.source, document.label) for document in documents)
         n_documents = write_rows(temporary, COLUMNS, rows)
         temporary.replace(path)
     finally:
@@ -120,11 +125,40 @@ def read_documents(path: Path) -> list[Document]:
     return list(DocumentTable(path))
 
 
+def _bounded(document: Document) -> str:
+    """Return a document's text.
+
+    Raises:
+        KindredError: If a column of the table cannot hold it.
+    """
+    # A character is at most four bytes: most texts need not be encoded to know.
+    if 4 * len(document.text) > _LONGEST_BYTES:
+        n_bytes = len(document.text.encode())
+        if n_bytes > _LONGEST_BYTES:
+            raise KindredError(
+                f"corpus: the text {document.source} has {n_bytes:,} bytes, more than the {_LONGEST_BYTES:,} that a "
+                "table of texts holds; divide it into several"
+            )
+    return document.text
+
+
+def _next_rows(rows: Iterator[Sequence[str]]) -> list[Sequence[str]]:
+    """Take the rows that are converted together."""
+    some: list[Sequence[str]] = []
+    n_characters = 0
+    for row in islice(rows, _ROWS):
+        some.append(row)
+        n_characters += sum(map(len, row))
+        if n_characters >= _CHARACTERS:
+            break
+    return some
+
+
 def _row_groups(rows: Iterator[Sequence[str]], schema: pa.Schema) -> Iterator[pa.Table]:
     """Gather rows until they fill a row group."""
     batches: list[pa.RecordBatch] = []
     n_bytes = n_rows = 0
-    while some := list(islice(rows, _ROWS)):
+    while some := _next_rows(rows):
         batches.append(
             pa.record_batch(
                 [pa.array(column, pa.string()) for column in zip(*some, strict=True)], schema=schema

@@ -82,7 +82,7 @@ def logit_lens(loaded: LoadedModel, directions: Tensor) -> list[str]:
         read = (norm(typical) - norm(-typical)) / 2
         logits = (read @ unembedding(loaded.model).T).float()
     tokenizer = loaded.tokenizer
-    left_out = {*tokenizer.all_special_ids, *ids_without_token(tokenizer, logits.shape[1])}
+    left_out = special_tokens(tokenizer).ids.union(ids_without_token(tokenizer, logits.shape[1]))
 
     @cache
     def text_of(token: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kindred.params.loading import EXPERIMENTS, origins_of
-from kindred.params.places import place_problems
+from kindred.params.places import place_problems, unreachable_problems
 from kindred.params.problems import Key, Problem, did_you_mean, nearest, refuse
 from kindred.params.releases import find_release, release_names
 from kindred.params.saes import FolderSae, SaeLensSae, SaeParams
@@ -39,6 +39,8 @@ def check_files(
             a layer beyond the model's depth, a context beyond its positions, an SAE of another width than the
             model, a pair on two sites.
     """
+    origins = origins_of(params, path, experiments)
+    refuse(unreachable_problems(params, root), origins)
     problems: list[Problem] = []
     model = _model(params, root, problems)
     saes = {name: _sae(name, entry, root, problems) for name, entry in params.saes.items()}
@@ -47,7 +49,7 @@ def check_files(
     problems += _pairs(params, saes)
     problems += _other_paths(params, root)
     problems += place_problems(params, root)
-    refuse(problems, origins_of(params, path, experiments))
+    refuse(problems, origins)
 
 
 def looks_local(source: str) -> bool:

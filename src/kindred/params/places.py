@@ -1,4 +1,4 @@
-"""Refusing local folders whose content changes with every run, because the project writes into them."""
+"""Refusing places that cannot be looked at, and folders that the project writes into, which change with every run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +11,23 @@ from kindred.params.sections import Params
 # What runs, versioning and installing write in the project's folder.
 WRITTEN = ("cache", "results", "logs", "train", ".kindred", ".snakemake", ".dvc", ".git")
 _WRITTEN_PATTERN = "src/*.egg-info"
+
+
+def unreachable_problems(params: Params, root: Path) -> Iterator[Problem]:
+    """Find the places of which not even the system can say whether something is there.
+
+    Args:
+        params: the loaded parameters.
+        root: the project's folder, which paths in the parameters are relative to.
+    """
+    for key, source in _folders(params):
+        try:
+            (root / source).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # a name on a hub, or a missing folder, which is told with what is near
+        except (OSError, ValueError) as error:  # no permission, too long, a loop of links; a NUL
+            fault = f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
+            yield Problem(key, source, fault, "a folder that can be read, or a name on a hub")
 
 
 def place_problems(params: Params, root: Path) -> Iterator[Problem]:

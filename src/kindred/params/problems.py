@@ -76,7 +76,7 @@ def dotted(key: Key) -> str:
 
 def shown(value: object) -> str:
     """The value as YAML would have it, shortened."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=str).encode(errors="backslashreplace").decode()
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 

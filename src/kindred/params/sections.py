@@ -29,7 +29,9 @@ class ModelParams(Section):
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = Field(
         description="where the model runs", json_schema_extra={"allowed": "cpu, mps, cuda, cuda:N"}
     )
-    threads: Count = Field(description="of one job, fixed so that results do not depend on --cores")
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(
+        description="of one job, fixed so that results do not depend on --cores"
+    )
 
 
 class CorpusParams(Section):
@@ -60,7 +62,9 @@ class TokensParams(Section):
 class ActivationsParams(Section):
     """The forward passes and the sparse store."""
 
-    n_shards: Count = Field(description="jobs that the contexts are divided over")
+    n_shards: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        description="jobs that the contexts are divided over"
+    )
     batch_size: Count = Field(description="contexts in one forward pass")
 
 

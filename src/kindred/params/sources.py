@@ -121,6 +121,8 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise SourceError(f"{file} is missing")
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise SourceError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(values, dict):
@@ -158,21 +160,28 @@ def _check_safetensors(file: Path, d_model: int, d_sae: int | None) -> None:
     if not file.is_file():
         raise SourceError(f"{file} is missing")
     size = file.stat().st_size
-    with file.open("rb") as stream:
-        start = stream.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        header = stream.read(length) if length < size else b""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+            header = stream.read(length) if length < size else b""
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror}") from error
     try:
         tensors = {name: value for name, value in json.loads(header).items() if name != "__metadata__"}
-    except ValueError as error:
+        end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+        shape = [*map(int, tensors["W_dec"]["shape"])] if "W_dec" in tensors else None
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise SourceError(f"{file} is no safetensors file, or cut off") from error
-    end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
     if size != 8 + length + end:
         raise SourceError(f"{file} has {size} bytes where its header says {8 + length + end}: cut off")
-    if "W_dec" not in tensors:
+    if shape is None:
         return
-    shape = tensors["W_dec"]["shape"]
-    if shape[-1] != d_model:
-        raise SourceError(f"{file} has a decoder of width {shape[-1]} where its config says {d_model}")
+    if len(shape) != 2:
+        raise SourceError(
+            f"{file} has a decoder of {len(shape)} dimensions; allowed are two, [d_sae, d_model]"
+        )
+    if shape[1] != d_model:
+        raise SourceError(f"{file} has a decoder of width {shape[1]} where its config says {d_model}")
     if d_sae is not None and shape[0] != d_sae:
         raise SourceError(f"{file} has a decoder of {shape[0]} features where its config says {d_sae}")

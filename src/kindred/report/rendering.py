@@ -129,7 +129,7 @@ def _csv(table: Table, digits: int) -> str:
     return "".join(lines)
 
 
-def _csv_line(cells: Iterable[str]) -> str:
+def _csv_line(cells: Iterable[object]) -> str:
     """One row, ended by a line feed; a cell with a carriage return is quoted, as one with a line feed is.
 
     The writer quotes what stands in its own line end. Before Python 3.11.9 that was all: a carriage return in a cell

@@ -186,7 +186,14 @@ def run(name: str, work: Callable[[Job], None], inputs: Sequence[str]) -> None:
     except KeyboardInterrupt:
         logging.error("%s: interrupted; what is finished is kept, run again to go on", name)
         sys.exit(130)
-    except Exception:
+    except Exception as error:
+        if _is_no_memory(error):
+            logging.error(
+                "%s: the memory of this machine is not enough (%s): lower what the section %s of params.yaml counts "
+                "(its batch_size first, if it has one), or run it on a larger machine",
+                *(name, error, name),
+            )
+            sys.exit(1)
         logging.error(
             "%s: unexpected error, please report it with this log\n%s", name, traceback.format_exc()
         )
@@ -208,6 +215,16 @@ def _work_with_room(job: Job, work: Callable[[Job], None]) -> None:
             logging.info("%s: the disk is full; the store has made room, the work begins again", job.out)
         else:
             return
+
+
+def _is_no_memory(error: Exception) -> bool:
+    """Tell an allocation that failed: Python's and NumPy's own error, PyTorch's on a GPU, PyTorch's on a CPU."""
+    words = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in words)
+    )
 
 
 def _read_params(path: Path) -> Params:

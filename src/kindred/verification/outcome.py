@@ -75,10 +75,15 @@ class Outcome:
 
 
 def compare_records(reference: Record, present: Record) -> Origins:
-    """How the ways differ on which two sets of tables came about."""
+    """Compare how two sets of tables were made.
+
+    Where both were made in portable arithmetic, the processor made no difference, so it is left out.
+    """
+    portable = all(record.params.get("arithmetic") == "portable" for record in (reference, present))
+    surroundings = changes(reference.environment, present.environment)
     return Origins(
         differing=differing(reference.chain, present.chain),
         partings=partings(reference.chain, present.chain),
         params=changes(reference.params, present.params),
-        environment=changes(reference.environment, present.environment),
+        environment=[change for change in surroundings if not (portable and change.key == "processor")],
     )

@@ -30,3 +30,20 @@ def test_errors_name_the_file(tmp_path):
     write_documents(path, [])
     with pytest.raises(KindredError, match="no document"):
         read_documents(path)
+
+
+def test_long_texts_are_converted_a_few_at_a_time_into_the_same_bytes(tmp_path, monkeypatch):
+    documents = [Document("x" * 50, str(place), "a") for place in range(700)]
+    write_documents(tmp_path / "whole.parquet", documents)
+    monkeypatch.setattr("kindred.corpus.table._CHARACTERS", 60)
+    write_documents(tmp_path / "parts.parquet", documents)
+    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert read_documents(tmp_path / "parts.parquet") == documents
+
+
+def test_a_text_too_long_for_the_table_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("kindred.corpus.table._LONGEST_BYTES", 9)
+    write_documents(tmp_path / "a.parquet", [Document("nine char", "fits", "a")])
+    with pytest.raises(KindredError, match="the text long has 10 bytes"):
+        write_documents(tmp_path / "a.parquet", [Document("\u00e9" * 5, "long", "a")])
+    assert [document.source for document in read_documents(tmp_path / "a.parquet")] == ["fits"]

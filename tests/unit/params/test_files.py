@@ -155,6 +155,17 @@ class TestSae:
         assert "is no safetensors file, or cut off" in problems(write, values)[0]
         weights.write_bytes(b"")
         assert "is no safetensors file, or cut off" in problems(write, values)[0]
+        for header in (
+            b"[]",
+            b'{"W_dec": {"a": 1}}',
+            b'{"W_dec": {"data_offsets": [0, 0], "shape": 3}}',
+            b'{"W_dec": 3}',
+        ):
+            weights.write_bytes(len(header).to_bytes(8, "little") + header)
+            assert "is no safetensors file, or cut off" in problems(write, values)[0]
+        header = b'{"W_dec": {"data_offsets": [0, 0], "shape": []}}'
+        weights.write_bytes(len(header).to_bytes(8, "little") + header)
+        assert "has a decoder of 0 dimensions" in problems(write, values)[0]
         weights.unlink()
         assert "models/saes/docs-0/sae_weights.safetensors is missing" in problems(write, values)[0]
 
@@ -290,6 +301,26 @@ class TestOtherPaths:
         values["scoring"]["embedder"] = "./embedder"
         keys = [line.split(" ")[1] for line in problems(write, values)]
         assert keys == ["model.source", "saes.docs-0.path", "scoring.embedder"]
+
+    @pytest.mark.parametrize(
+        ("path", "reason"),
+        [("x" * 5000, "File name too long"), ("a\0b", "embedded null byte"), ("ring/x", "Too many levels")],
+    )
+    def test_a_path_that_cannot_be_looked_at_is_named(
+        self, write: Write, values: Values, world: Path, path: str, reason: str
+    ) -> None:
+        (world / "ring").symlink_to("ring")
+        values["corpus"] |= {"source": "text_files", "path": path}
+        values["model"]["source"] = values["scoring"]["embedder"] = path
+        values["saes"]["docs-0"]["path"] = path
+        found = problems(write, values)
+        assert [line.split(" ")[1] for line in found] == [
+            "model.source",
+            "saes.docs-0.path",
+            "corpus.path",
+            "scoring.embedder",
+        ]
+        assert all(f"cannot be looked at: {reason}" in line for line in found)
 
     def test_a_folder_that_cannot_be_listed_is_named(
         self, write: Write, values: Values, world: Path, monkeypatch: pytest.MonkeyPatch

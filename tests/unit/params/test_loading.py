@@ -69,6 +69,8 @@ def test_the_shipped_file_is_valid_and_frozen(repository: Path) -> None:
         ("tokens/n_tokens", 1e6, "1000000.0: wrong type: write 1000000, without quotes (allowed: an integer >= 1)"),
         ("tokens/n_tokens", "1.0e+6", '"1.0e+6": wrong type: write 1000000, without quotes (allowed: an integer >= 1)'),
         ("explanation/probe_layer", 2.0, "probe_layer = 2.0: wrong type: write 2, without quotes (allowed: an integer"),
+        ("activations/n_shards", 10**30, "out of range (allowed: an integer >= 1 and <= 10000)"),
+        ("model/threads", 2000, "model.threads = 2000: out of range (allowed: an integer >= 1 and <= 1024)"),
         ("tokens/n_tokens", "inf", 'n_tokens = "inf": wrong type (allowed: an integer >= 1)'),
         ("tokens/pack", "yes", 'tokens.pack = "yes": wrong type (allowed: true or false)'),
         ("model/revision", 3, "model.revision = 3: wrong type (allowed: text, or null)"),
