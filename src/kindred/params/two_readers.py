@@ -79,8 +79,9 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _message(key: Key, node: Any, ours: Any, other: Any) -> str:
-    choices = list(dict.fromkeys(spellings(ours) + spellings(other) + [json.dumps(str(node.value))]))
-    advice = " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
+    values = " or ".join(dict.fromkeys(spellings(ours) + spellings(other)))
+    text = json.dumps(str(node.value))
+    advice = f"{values}, or {text} for the text" if values else text
     return (
         f"line {node.start_mark.line + 1}: {dotted(key)}: {node.value} has two meanings: "
         f"{_meaning(ours)} here and {_meaning(other)} for DVC; write {advice}"
