@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from kindred.artefacts.writing import write_whole
 from kindred.errors import KindredError, file_errors
 from kindred.file_hashes import FileHashes
 from kindred.fingerprints import MEMORY
@@ -33,8 +34,7 @@ def runs_in_stage() -> bool:
 
 def note() -> None:
     """Write down what the stage depends on, as it is now; to be called before any of it is read."""
-    NOTE.parent.mkdir(parents=True, exist_ok=True)
-    NOTE.write_text(json.dumps(state(), indent=0, sort_keys=True))
+    write_whole(NOTE, json.dumps(state(), indent=0, sort_keys=True).encode())
 
 
 def state() -> dict[str, str]:

@@ -1,12 +1,12 @@
 """SHA-256 of files, remembered under size and times, so that what did not change is not read again."""
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from kindred.artefacts.folder import file_sha256
+from kindred.artefacts.writing import write_whole
 
 # Size, time of the content and time of the entry: the last one cannot be set, so `cp -p` and `touch` hide nothing. And
 # the file's own number: a link may be turned to a file of the same size that was written within the same tick.
@@ -44,14 +44,9 @@ class FileHashes:
         remembered = self._known | self._seen if keep_others else self._seen
         if remembered == self._known:
             return
-        partial = self._memory.with_name(f"{self._memory.name}.{os.getpid()}")
-        try:
-            self._memory.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(remembered, indent=0, sort_keys=True))
-            partial.replace(self._memory)
-        except OSError:  # a full disk, or a folder that is only to be read: then the next one hashes again
-            with suppress(OSError):
-                partial.unlink()
+        # A full disk, or a folder that is only to be read: then the next one hashes again.
+        with suppress(OSError):
+            write_whole(self._memory, json.dumps(remembered, indent=0, sort_keys=True).encode())
 
 
 def _read(memory: Path) -> dict[str, tuple[Signature, str]]:

@@ -28,7 +28,7 @@ from kindred.artefacts.folder import (
     read_manifest,
     size_damage,
 )
-from kindred.artefacts.writing import manifest_text, placing, remove_all_left_overs, retire
+from kindred.artefacts.writing import manifest_text, placing, remove_all_left_overs, retire, write_whole
 from kindred.errors import KindredError, NoRoomError
 from kindred.sharing import share
 
@@ -89,10 +89,7 @@ class Store:
         """Remember what this run is told about the store."""
         if self.settings == settings and (self.root / _SETTINGS).exists():
             return
-        self.root.mkdir(parents=True, exist_ok=True)
-        partial = self.root / f"{_SETTINGS}.{os.getpid()}"
-        partial.write_text(settings.model_dump_json() + "\n")
-        partial.replace(self.root / _SETTINGS)
+        write_whole(self.root / _SETTINGS, settings.model_dump_json().encode() + b"\n")
 
     @property
     def limit(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kindred.arithmetic import refuse_unfit_processor
 from kindred.artefacts.folder import MANIFEST
-from kindred.artefacts.writing import remove_left_overs
+from kindred.artefacts.writing import remove_left_overs, write_whole
 from kindred.edits import note, runs_in_stage
 from kindred.environment import instruction_sets, processor
 from kindred.errors import KindredError, file_errors
@@ -80,7 +80,7 @@ def _prepare(experiment: str | None, *, needs_sources: bool, runs: bool, store_m
                 "another snakemake runs in this folder, with other params: wait until it has ended, or stop it"
             )
         with _no_jobs():
-            _write(SNAPSHOT, snapshot)
+            write_whole(SNAPSHOT, snapshot)
     lineage = Lineage(params, contents=True)
     _refuse_files_for_folders([*lineage.artefacts, LOGS])
     if runs and alone:
@@ -264,10 +264,3 @@ def _refuse_files_for_folders(folders: Iterable[Path]) -> None:
     for place in sorted({place for folder in folders for place in (folder, *folder.parents)}):
         if place.exists() and not place.is_dir():
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)

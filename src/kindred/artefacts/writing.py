@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kindred.artefacts.folder import (
@@ -203,6 +203,23 @@ def _seal(partial: Path, made: Made) -> None:
         file.write(manifest_text(manifest))
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file, and its folder if need be, under another name, and rename it: whole or as it was before.
+
+    Raises:
+        OSError: It cannot be written; what was begun is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()
+        raise
 
 
 def manifest_text(manifest: Manifest) -> str:
