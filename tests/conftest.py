@@ -30,6 +30,11 @@ COPIED = (
     "models",
 )
 RESULTS = ("results/tables", "results/figures", "results/report")
+# What Python's audit tells before it changes the disk: a kill before each of them meets every state of the disk.
+CHANGES = (
+    *("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.chmod", "os.utime"),
+    *("shutil.rmtree", "shutil.copyfile", "fcntl.flock", "fcntl.ioctl"),
+)
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
@@ -198,6 +203,36 @@ def new_project():
         return Project(place)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def killed_at():
+    """A function that runs an action in a process that is killed before its change of the disk of that number.
+
+    It returns False if the action had ended by then.
+    """
+
+    def run(number, action):
+        child = os.fork()
+        if child == 0:
+            left = number
+
+            def count(event, arguments):
+                nonlocal left
+                if event in CHANGES:
+                    left -= 1
+                    if left < 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+            try:
+                sys.addaudithook(count)
+                action()
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        return os.WIFSIGNALED(status)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
-r"""Halves of surrogate pairs, which JSON and Python can spell (``\ud83d``) and no file in UTF-8 can hold."""
+r"""Text that no file in UTF-8 can hold: halves of surrogate pairs (``\ud83d`` in JSON), names in other encodings."""
+
+import os
 
 
 def mend_surrogates(text: str) -> str:
@@ -12,3 +14,15 @@ def mend_surrogates(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def readable_name(name: str | bytes | os.PathLike[str]) -> str:
+    r"""Return a file's name as text that can be written anywhere, bytes that are not UTF-8 as \xNN.
+
+    >>> readable_name(b"caf\xe9.txt")
+    'caf\\xe9.txt'
+    """
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a half of a surrogate pair, which no file's name holds
+        return str(name).encode(errors="backslashreplace").decode()

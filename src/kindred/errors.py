@@ -4,6 +4,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kindred.characters import readable_name
+
 _ADVICE = {
     errno.EROFS: "this place is read-only: copy or clone the project to a folder that you can write to",
     errno.EACCES: "it belongs to somebody else, or its mode forbids this: change its owner or mode (chown, chmod)",
@@ -44,9 +46,10 @@ def file_error(error: OSError) -> KindredError | None:
 
     A file that is missing is left out: nobody but the code that looked for it can say what should be there.
     """
-    if error.errno not in _ADVICE or (error.filename is None and error.errno not in _NO_FILE_NEEDED):
+    named = error.filename is not None and not isinstance(error.filename, int)  # an int is an open file
+    if error.errno not in _ADVICE or not (named or error.errno in _NO_FILE_NEEDED):
         return None
-    name = "" if error.filename is None else f"{_printable(error.filename)}: "
+    name = f"{readable_name(error.filename)}: " if named else ""
     return KindredError(f"{name}{error.strerror or error}: {_ADVICE[error.errno]}")
 
 
@@ -72,8 +75,3 @@ def one_line(error: Exception) -> str:
     if isinstance(error, LookupError | AttributeError | TypeError):  # which say a bare name, or speak of code
         text = f"{type(error).__name__}: {text}"
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 3] + "..."
-
-
-def _printable(name: object) -> str:
-    text = name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name)
-    return text.encode(errors="backslashreplace").decode()

@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from kindred.characters import readable_name
 from kindred.errors import KindredError
 from kindred.file_hashes import FileHashes
-from kindred.folders import folder_files, readable_name
+from kindred.folders import folder_files
 
 MEMORY = Path(".kindred/fingerprints.json")
 
@@ -42,7 +43,7 @@ def files_fingerprint(root: Path, files: Iterable[Path]) -> str:
             content = hashes.of(file)
         except OSError as error:
             raise KindredError(
-                f"{readable_name(str(file))}: cannot be read ({error.strerror}); allow it to be read, or move it away"
+                f"{readable_name(file)}: cannot be read ({error.strerror}); allow it to be read, or move it away"
             ) from error
         # A line for each file: a name must not hold the end of one. It need not be UTF-8.
         name = file.relative_to(root).as_posix().replace("\\", "\\\\").replace("\n", "\\n")

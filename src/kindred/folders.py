@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kindred.characters import readable_name
 from kindred.errors import KindredError
 
 # Device and inode: the same for all paths that lead to one folder.
@@ -53,18 +54,9 @@ def folder_files(folder: Path) -> list[Path]:
 def log_left_out(paths: Sequence[Path], folder: Path, reason: str) -> None:
     """Log how many paths below a folder are not read, and the first few of them by name."""
     if paths:
-        names = ", ".join(readable_name(str(path.relative_to(folder))) for path in paths[:_NAMED])
+        names = ", ".join(readable_name(path.relative_to(folder)) for path in paths[:_NAMED])
         more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
         logging.warning("corpus.path: left out (%s): %s%s", reason, names, more)
-
-
-def readable_name(name: str) -> str:
-    r"""Return a file's name as text that can be written anywhere, bytes that are not UTF-8 as \xNN.
-
-    >>> readable_name(os.fsdecode(b"caf\xe9.txt"))
-    'caf\\xe9.txt'
-    """
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def identity_of(folder: Path) -> Identity | None:
@@ -88,7 +80,7 @@ def _walk(folder: Path, above: tuple[Identity, ...]) -> Iterator[Folder]:
                 kinds[_kind(entry)].append(folder / entry.name)
     except OSError as error:
         raise KindredError(
-            f"{readable_name(str(folder))}: cannot be listed ({error.strerror}); allow it to be read, or move it away"
+            f"{readable_name(folder)}: cannot be listed ({error.strerror}); allow it to be read, or move it away"
         ) from error
     identity = (stat.st_dev, stat.st_ino)
     yield Folder(folder, identity, tuple(files), tuple(unreadable))

@@ -37,7 +37,7 @@ def test_a_missing_file_and_a_library_s_own_error_are_left_to_those_who_know():
 def test_a_name_that_is_no_text_can_still_be_printed():
     told = file_error(OSError(errno.EACCES, "Permission denied", "bad\udcff"))
     assert str(told).encode()
-    assert "bad\\udcff" in str(told)
+    assert "bad\\xff" in str(told)
     assert "bad\\xff" in str(file_error(OSError(errno.EACCES, "Permission denied", b"bad\xff")))
 
 

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from kindred.errors import KindredError
-from kindred.folders import folder_files, identity_of, readable_name, walk_folder
+from kindred.folders import folder_files, identity_of, walk_folder
 
 
 def names(folder):
@@ -54,8 +54,3 @@ def test_one_folder_has_one_identity(tmp_path):
     (tmp_path / "link").symlink_to("folder")
     assert identity_of(tmp_path / "link") == identity_of(tmp_path / "folder") != identity_of(tmp_path)
     assert identity_of(tmp_path / "absent") is None
-
-
-def test_any_name_can_be_written():
-    assert readable_name("caf\u00e9") == "caf\u00e9"
-    assert readable_name(os.fsdecode(b"caf\xe9")) == "caf\\xe9"

@@ -1,9 +1,8 @@
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,8 @@ from kindred.artefacts.folder import MANIFEST, Made, Manifest, read_manifest, ve
 from kindred.artefacts.writing import writing
 from kindred.store import MEGABYTE, Store, StoreSettings
 
+KilledAt = Callable[[int, Callable[[], object]], bool]
 MADE = Made(kind="toy", version=1, identity="a", params={"x": 1}, sources="s", inputs={"cache/in": "c"})
-# Any event of Python's audit that can change the disk: a kill before each of them meets every state of the disk.
-EVENTS = (
-    *("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.chmod", "os.utime"),
-    *("shutil.rmtree", "shutil.copyfile", "fcntl.flock", "fcntl.ioctl"),
-)
 # Puts and takes one artefact again and again, as jobs of several runs would; each of its takes must be whole.
 BUSY = """
 import sys
@@ -232,29 +227,9 @@ def test_settings_are_remembered_and_unreadable_ones_are_the_defaults(store: Sto
     assert store.settings == StoreSettings()
 
 
-def killed_at(number: int, action: object) -> bool:
-    """Whether a process that does something was killed before its event of that number; False if it had ended."""
-    child = os.fork()
-    if child == 0:
-        left = number
-
-        def count(event: str, arguments: tuple[object, ...]) -> None:
-            nonlocal left
-            if event in EVENTS:
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        try:
-            sys.addaudithook(count)
-            action()  # type: ignore[operator]
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
-
-
-def test_a_put_killed_at_any_moment_leaves_a_whole_entry_or_none(store: Store, place: Path) -> None:
+def test_a_put_killed_at_any_moment_leaves_a_whole_entry_or_none(
+    store: Store, place: Path, killed_at: KilledAt
+) -> None:
     write(place)
     store.root.mkdir()
     seen = set()
@@ -273,7 +248,9 @@ def test_a_put_killed_at_any_moment_leaves_a_whole_entry_or_none(store: Store, p
     assert seen == {True, False}
 
 
-def test_a_take_killed_at_any_moment_leaves_the_old_the_new_or_nothing(store: Store, place: Path) -> None:
+def test_a_take_killed_at_any_moment_leaves_the_old_the_new_or_nothing(
+    store: Store, place: Path, killed_at: KilledAt
+) -> None:
     write(place, store=store)
     seen = set()
     for number in range(1000):
@@ -291,7 +268,9 @@ def test_a_take_killed_at_any_moment_leaves_the_old_the_new_or_nothing(store: St
     assert seen == {1, 2, None}
 
 
-def test_a_trim_killed_at_any_moment_leaves_whole_entries(store: Store, place: Path) -> None:
+def test_a_trim_killed_at_any_moment_leaves_whole_entries(
+    store: Store, place: Path, killed_at: KilledAt
+) -> None:
     for number in range(1000):
         write(place, store=store)
         if not killed_at(number, lambda: store.trim(0)):

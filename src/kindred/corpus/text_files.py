@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kindred.characters import mend_surrogates
+from kindred.characters import mend_surrogates, readable_name
 from kindred.corpus.document import UNLABELLED, Document
 from kindred.errors import KindredError
-from kindred.folders import log_left_out, readable_name, walk_folder
+from kindred.folders import log_left_out, walk_folder
 
 SUFFIXES = (".txt", ".jsonl")  # in lower or upper case
 
@@ -80,7 +80,7 @@ class _Reader:
 
     def read(self, path: Path, source: str) -> Iterator[Document]:
         """Yield the documents of one file."""
-        shown = readable_name(str(path))
+        shown = readable_name(path)
         # Not the name of a link's target, which is not hashed.
         label = readable_name(Path(os.path.abspath(path)).parent.name)  # noqa: PTH100 (resolve follows links)
         try:
