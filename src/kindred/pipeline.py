@@ -9,14 +9,9 @@ from kindred.corpus.pydocs import DEFAULT_PACKAGES, package_version
 from kindred.corpus.text_files import text_paths
 from kindred.fingerprints import files_fingerprint, source_fingerprint
 from kindred.params import Params
+from kindred.params.sections import CORPUS_KEYS
 
 Settings = dict[str, Any]
-# What each source of text reads of its section; the other keys are none of its business.
-CORPUS_KEYS = {
-    "pydocs": ("packages",),
-    "text_files": ("path", "text_column", "label_column"),
-    "hf_dataset": ("path", "split", "text_column", "label_column"),
-}
 CARRIED_EMBEDDER = "all-MiniLM-L6-v2"
 
 

@@ -3,10 +3,8 @@
 import string
 from collections.abc import Iterator
 
-from kindred.params.problems import Problem, did_you_mean
-from kindred.params.sections import Params
-
-_NO_SPLIT = "train"  # the value of corpus.split that asks for nothing in particular
+from kindred.params.problems import Problem, did_you_mean, shown
+from kindred.params.sections import CORPUS_KEYS, CORPUS_UNSET, Params
 
 
 def combination_problems(params: Params) -> list[Problem]:
@@ -67,17 +65,16 @@ def _counts(params: Params) -> Iterator[Problem]:
 
 def _corpus(params: Params) -> Iterator[Problem]:
     corpus = params.corpus
-    if corpus.source == "pydocs" and corpus.path is not None:
-        fault = (
-            "corpus.source = pydocs reads no path; set it to null, or choose source text_files or hf_dataset"
-        )
-        yield Problem(("corpus", "path"), corpus.path, fault)
+    for key, unset in CORPUS_UNSET.items():
+        value = getattr(corpus, key)
+        if key not in CORPUS_KEYS[corpus.source] and value != unset:
+            others = " or ".join(source for source, keys in CORPUS_KEYS.items() if key in keys)
+            advice = f"set it to {shown(unset)}, or choose source {others}"
+            fault = f"corpus.source = {corpus.source} reads no {key}; {advice}"
+            yield Problem(("corpus", key), value, fault)
     if corpus.source != "pydocs" and corpus.path is None:
         what = "a folder" if corpus.source == "text_files" else "a hub name or a local folder"
         yield Problem(("corpus", "path"), None, f"corpus.source = {corpus.source} needs a path", what)
-    if corpus.source == "text_files" and corpus.split != _NO_SPLIT:
-        fault = "corpus.source = text_files reads all files and has no splits; choose source hf_dataset to read a part"
-        yield Problem(("corpus", "split"), corpus.split, fault, _NO_SPLIT)
 
 
 def _template(params: Params) -> Iterator[Problem]:

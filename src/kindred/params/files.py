@@ -34,10 +34,9 @@ def check_files(
         experiments: the folder of overlays, for messages.
 
     Raises:
-        KindredError: one line per problem: a path that is not there, lacks files or is written to by the project, an
-            unknown release or id,
-            a layer beyond the model's depth, a context beyond its positions, an SAE of another width than the
-            model, a pair on two sites.
+        KindredError: one line per problem: a path that is not there, lacks files or is written to by the project, a
+            revision of a local folder, an unknown release or id, a layer beyond the model's depth, a context beyond
+            its positions, an SAE of another width than the model, a pair on two sites.
     """
     origins = origins_of(params, path, experiments)
     refuse(unreachable_problems(params, root), origins)
@@ -72,6 +71,7 @@ def _model(params: Params, root: Path, problems: list[Problem]) -> ModelFacts | 
         if looks_local(source):
             problems.append(_missing_folder(key, source, root))
         return None
+    problems += _revision(("model", "revision"), params.model.revision, source)
     try:
         return read_model(root / source)
     except SourceError as error:
@@ -91,6 +91,7 @@ def _sae(name: str, entry: SaeParams, root: Path, problems: list[Problem]) -> Sa
     key = ("saes", name, "path")
     folder = root / entry.path
     if folder.is_dir():
+        problems += _revision(("saes", name, "revision"), getattr(entry, "revision", None), entry.path)
         try:
             return read_sae(folder, entry)
         except SourceError as error:
@@ -105,6 +106,11 @@ def _sae(name: str, entry: SaeParams, root: Path, problems: list[Problem]) -> Sa
     if hook is not None and parse_site(hook) is None:
         problems.append(Problem(("saes", name, field), hook, "not a supported hook point", SUPPORTED))
     return SaeFacts(parse_site(hook) if hook is not None else None)
+
+
+def _revision(key: Key, revision: str | None, source: str) -> Iterator[Problem]:
+    if revision is not None:
+        yield Problem(key, revision, f"{source} is a local folder, which has no revisions", "null")
 
 
 def _sae_lens(name: str, entry: SaeLensSae, problems: list[Problem]) -> SaeFacts:

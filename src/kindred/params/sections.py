@@ -34,6 +34,15 @@ class ModelParams(Section):
     )
 
 
+# What each source of text reads of its section. Of another source, a key holds the value that asks for nothing.
+CORPUS_KEYS = {
+    "pydocs": ("packages",),
+    "text_files": ("path", "text_column", "label_column"),
+    "hf_dataset": ("path", "split", "text_column", "label_column"),
+}
+CORPUS_UNSET = {"packages": None, "path": None, "split": "train", "text_column": "text", "label_column": None}
+
+
 class CorpusParams(Section):
     """The text that features are read from."""
 

@@ -57,6 +57,26 @@ class TestModel:
         values[section][key] = value
         assert problems(write, values) == [f"params.yaml: {line}"]
 
+    def test_a_revision_of_a_local_folder_is_refused(
+        self, write: Write, values: Values, world: Path, sae_maker: Maker
+    ) -> None:
+        sae_maker(world / "sparse/layers.2", "blocks.2.hook_resid_post")
+        values["model"]["revision"] = "main"
+        values["saes"]["s"] = {
+            "loader": "sparsify",
+            "path": "sparse",
+            "hookpoint": "layers.2",
+            "revision": "v1",
+        }
+        told = problems(write, values)
+        assert (
+            'model.revision = "main": models/docs-lm is a local folder, which has no revisions (allowed: null)'
+            in told[0]
+        )
+        assert any('saes.s.revision = "v1": sparse is a local folder' in line for line in told)
+        values["model"]["source"], values["saes"]["s"]["path"] = "org/model", "org/saes"
+        assert not any("revision" in line for line in problems(write, values))
+
     @pytest.mark.parametrize("name", ["gpt2", "openai-community/gpt2"])
     def test_a_hub_name_is_left_to_loading(
         self, write: Write, values: Values, world: Path, name: str

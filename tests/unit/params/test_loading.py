@@ -1,5 +1,6 @@
 """Every kind of wrong parameter gives one line that names the file, the key, the value and what is allowed."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -129,11 +130,28 @@ def test_a_wrong_value_is_named(
     assert expected in text
 
 
-def test_a_split_of_text_files_is_refused(write: Write, values: Values) -> None:
-    values["corpus"] |= {"source": "text_files", "path": "x", "split": "train[:9]"}
-    assert 'corpus.split = "train[:9]": corpus.source = text_files reads all files' in message(write, values)
-    values["corpus"]["split"] = "train"
-    assert isinstance(load_params(write(values)), Params)
+@pytest.mark.parametrize(
+    ("source", "key", "value", "unset"),
+    [
+        ("text_files", "split", "train[:9]", '"train"'),
+        ("text_files", "packages", ["numpy"], "null"),
+        ("hf_dataset", "packages", ["numpy"], "null"),
+        ("pydocs", "path", "x", "null"),
+        ("pydocs", "split", "test", '"train"'),
+        ("pydocs", "text_column", "body", '"text"'),
+        ("pydocs", "label_column", "topic", "null"),
+    ],
+)
+def test_a_key_that_the_source_of_text_does_not_read_is_refused(
+    write: Write, values: Values, source: str, key: str, value: object, unset: str
+) -> None:
+    values["corpus"] |= {"source": source, "path": None if source == "pydocs" else "x", key: value}
+    assert f"corpus.source = {source} reads no {key}; set it to {unset}, or choose source" in message(
+        write, values
+    )
+    values["corpus"][key] = json.loads(unset)
+    if key != "path":
+        assert isinstance(load_params(write(values)), Params)
 
 
 def test_a_probe_before_the_injection_is_refused(write: Write, values: Values) -> None:
