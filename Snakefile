@@ -1,6 +1,7 @@
 """From a language model and pairs of SAEs to the case study of their matched features."""
 
 import os
+import re
 import sys
 
 from snakemake.utils import min_version
@@ -14,7 +15,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from kindred.errors import KindredError
 from kindred.sizes import step_sizes, summary_line
-from kindred.store import STORE
+from kindred.store import DEFAULT_LIMIT_MB, STORE, StoreSettings
 from kindred.workflow import (
     SNAPSHOT,
     compute_all_jobs,
@@ -37,8 +38,16 @@ RUNS = not workflow.output_settings.dryrun and (
     workflow.resource_settings.cores is not None
     or workflow.resource_settings.nodes is not None
 )
+# `--force`, `--forceall` and `--forcerun` ask for computing. (The workflow does not know them yet; see onstart.)
+FORCES = any(
+    re.fullmatch(r"--force(all|run)?(=.*)?|-[a-zA-Z]*[fFR]", argument)
+    for argument in sys.argv[1:]
+)
 # Of the profile, or of --resources on the command line.
 STORE_MB = workflow.resource_settings.resources.get("store_mb")
+STORE_SETTINGS = StoreSettings(
+    limit_mb=STORE_MB.value if STORE_MB else DEFAULT_LIMIT_MB, takes=not FORCES
+)
 
 try:
     check_config(config, PIPELINE_KEYS)
@@ -47,7 +56,7 @@ try:
         experiment=config.get("experiment"),
         needs_sources=not TRAINS,
         runs=RUNS,
-        store_mb=STORE_MB.value if STORE_MB else None,
+        store=STORE_SETTINGS,
     )
 except KindredError as error:
     # The message alone, without the lines of the Snakefile that led to it.

@@ -51,6 +51,11 @@ class StoreSettings(BaseModel):
     limit_mb: int = DEFAULT_LIMIT_MB
     takes: bool = True
 
+    @property
+    def gives(self) -> bool:
+        """Whether artefacts come back from the store."""
+        return self.takes and self.limit_mb > 0
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -79,11 +84,13 @@ class Store:
 
     @property
     def settings(self) -> StoreSettings:
-        """What the last run was told; the defaults before the first one."""
+        """What the last run was told; the defaults before the first one, and no store where it cannot be read."""
         try:
             return StoreSettings.model_validate_json((self.root / _SETTINGS).read_bytes())
         except (FileNotFoundError, NotADirectoryError, ValidationError):
             return StoreSettings()
+        except OSError:
+            return StoreSettings(limit_mb=0)
 
     def configure(self, settings: StoreSettings) -> None:
         """Remember what this run is told about the store."""

@@ -19,7 +19,8 @@ from kindred.errors import KindredError, file_errors
 from kindred.lineage import STAMPS, Lineage, report, survey
 from kindred.params import Params, check_files, load_params
 from kindred.returning import bring_back, say, would_come_back
-from kindred.store import DEFAULT_LIMIT_MB, STORE, Store, StoreSettings
+from kindred.sizes import readable
+from kindred.store import STORE, Store, StoreSettings
 
 SNAPSHOT = Path(".kindred/params.json")
 LOGS = Path("logs")
@@ -36,7 +37,7 @@ def prepare(
     experiment: str | None,
     needs_sources: bool,
     runs: bool = True,
-    store_mb: int | None = None,
+    store: StoreSettings | None = None,
 ) -> Params:
     """The params of this run, the same for all of its processes even if params.yaml is edited meanwhile.
 
@@ -52,7 +53,7 @@ def prepare(
         experiment: The overlay that the command line names.
         needs_sources: Whether the model and the SAEs have to be there.
         runs: Whether jobs may be run.
-        store_mb: How large the store may grow, in megabytes; None for the default.
+        store: What this run is told about the store; None for the defaults.
 
     Raises:
         KindredError: the params are wrong (the message names key, value and what is allowed), or differ from those
@@ -63,10 +64,10 @@ def prepare(
     with file_errors():
         if runs_in_stage():
             note()
-        return _prepare(experiment, needs_sources=needs_sources, runs=runs, store_mb=store_mb)
+        return _prepare(experiment, needs_sources=needs_sources, runs=runs, store=store or StoreSettings())
 
 
-def _prepare(experiment: str | None, *, needs_sources: bool, runs: bool, store_mb: int | None) -> Params:
+def _prepare(experiment: str | None, *, needs_sources: bool, runs: bool, store: StoreSettings) -> Params:
     params = load_params(Path("params.yaml"), experiment=experiment)
     refuse_unfit_processor(params.arithmetic, instruction_sets(), processor())
     if needs_sources:
@@ -84,12 +85,12 @@ def _prepare(experiment: str | None, *, needs_sources: bool, runs: bool, store_m
     lineage = Lineage(params, contents=True)
     _refuse_files_for_folders([*lineage.artefacts, LOGS])
     if runs and alone:
-        _use_store(lineage, DEFAULT_LIMIT_MB if store_mb is None else store_mb)
+        _use_store(lineage, store)
     stale = survey(lineage)
     if alone:
         _tidy_up(lineage, stale)
     report(stale)
-    if stale and not runs:
+    if stale and store.gives and not runs:
         _tell_of_store(Lineage(params, contents=True))
     return params
 
@@ -103,22 +104,29 @@ def compute_all_jobs() -> None:
 def trim_store() -> None:
     """Bring the store below its limit, and make the room on the disk that the next run should find."""
     store = Store(STORE)
-    store.trim(store.limit)
+    _trim(store)
     store.make_room(_room_to_leave(), STORE)
 
 
-def _use_store(lineage: Lineage, limit_mb: int) -> None:
+def _trim(store: Store) -> None:
+    """Drop what is over the limit, and say so. A run without a store leaves what is there alone."""
+    dropped = store.trim(store.limit) if store.limit else 0
+    if dropped:
+        print(f"kindred: {STORE} was over its limit; {readable(dropped)} dropped from it", file=sys.stderr)
+
+
+def _use_store(lineage: Lineage, settings: StoreSettings) -> None:
     store = Store(STORE)
     try:
         store.make_room(_room_to_leave(), STORE)
-        store.configure(StoreSettings(limit_mb=limit_mb))
-        found = bring_back(lineage, store)
+        store.configure(settings)
+        found = bring_back(lineage, store) if settings.gives else {}
     except OSError as error:  # a full disk, a folder that is only to be read: all is computed
         print(f"kindred: {STORE} is not used: {error}", file=sys.stderr)
         return
     if found:
         print(say(found, "taken from the store, not computed"), file=sys.stderr)
-    store.trim(store.limit)
+    _trim(store)
 
 
 def _tell_of_store(lineage: Lineage) -> None:

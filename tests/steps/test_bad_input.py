@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -24,7 +25,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from kindred.artefacts.folder import Made
 from kindred.artefacts.writing import writing
+from kindred.errors import KindredError
 from kindred.models.tokenizer import train_tokenizer
+from kindred.params import Params
+from kindred.scoring.embedding import carried_folder
+from kindred.steps.job import Job
 from kindred.store import Store
 
 D_MODEL, D_SAE, CONTEXT = 16, 24, 16
@@ -542,3 +547,38 @@ def test_odd_names_links_and_texts_of_a_corpus(world, tmp_path):
     assert world.plan("cache/tokens/manifest.json") == {}
     (elsewhere / "FAR.TXT").write_text("Another text. " * 40)
     assert world.plan("cache/tokens/manifest.json") == {"corpus": 1, "tokens": 1}
+
+
+@pytest.mark.parametrize(
+    ("out", "source"),
+    [
+        ("cache/corpus", "texts/sums.txt"),
+        ("cache/matching/ab", "models/b/sae_weights.safetensors"),
+        ("cache/explanation/a", "models/lm/model.safetensors"),
+        ("cache/scoring/a", "emb/model.safetensors"),
+    ],
+)
+def test_what_is_replaced_while_a_job_runs_makes_no_artefact(world, monkeypatch, out, source):
+    monkeypatch.chdir(world.root)
+    if source.startswith("emb"):
+        shutil.copytree(carried_folder("all-MiniLM-L6-v2"), "emb")
+        params = Params.model_validate_json(
+            Path(changed_params(world, scoring__embedder="./emb")).read_bytes()
+        )
+    else:
+        params = Params.model_validate_json(Path(".kindred/params.json").read_bytes())
+    before, kept = world.hashes(out), sorted(Path(".kindred/store").iterdir())
+    job = Job(params, Path(out), {}, Store(Path(".kindred/store")))
+
+    def work():
+        with job.write() as directory:
+            (directory / "scores.txt").write_text("of one of the two")
+            Path(source).write_bytes(Path(source).read_bytes() + b" ")
+
+    with pytest.raises(
+        KindredError, match=f"{out}: what it is made from was replaced while the job ran.*run again"
+    ):
+        work()
+    assert world.hashes(out) == before
+    assert sorted(Path(".kindred/store").iterdir()) == kept
+    assert world.partials() == []

@@ -225,6 +225,10 @@ def test_settings_are_remembered_and_unreadable_ones_are_the_defaults(store: Sto
     assert Store(store.root).settings == StoreSettings(limit_mb=7, takes=False)
     (store.root / "settings.json").write_text("{")
     assert store.settings == StoreSettings()
+    (store.root / "settings.json").unlink()
+    (store.root / "settings.json").mkdir()
+    assert not store.settings.gives
+    assert store.limit == 0
 
 
 def test_a_put_killed_at_any_moment_leaves_a_whole_entry_or_none(

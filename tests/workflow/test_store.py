@@ -12,6 +12,7 @@ import pytest
 FROM_WINDOWS = {"windows": 2, "scoring": 2, "case_study": 1, "tables": 1, "figures": 1, "report": 1}
 N_FROM_WINDOWS = sum(FROM_WINDOWS.values())
 STATE = ("cache", "results")
+ONE = "cache/windows/docs-0/manifest.json"
 RETURNED = "taken from the store, not computed"
 slow = pytest.mark.slow
 
@@ -121,14 +122,34 @@ def test_what_people_open_stays_theirs_to_edit(project):
             assert path.stat().st_mode & 0o200, path
 
 
-def test_a_limit_of_zero_keeps_nothing_and_a_wrong_one_is_refused(project, jobs):
+def test_a_limit_of_zero_uses_no_store_and_a_wrong_one_is_refused(project, jobs):
     done = project.snakemake("--resources", "store_mb=much", status=1)
     assert "Resource 'store_mb' was given value 'much', which is not an integer" in done.stderr
-    done = project.run(
-        "snakemake", "--cores", "1", "--resources", "store_mb=0", "--", "cache/tokens/manifest.json"
-    )
-    assert entries(project) == []
+    before = entries(project)
+    assert before
+    assert "the store" not in project.run("snakemake", "-n", "--resources", "store_mb=0").stderr
+    done = project.snakemake("--resources", "store_mb=0", "--", ONE)
+    assert jobs(done) == {"windows": 1}
+    assert entries(project) == before
+    done = project.snakemake("--resources", "store_mb=1", "--", ONE)
     assert jobs(done) == {}
+    assert "kindred: .kindred/store was over its limit; " in done.stderr
+    assert 0 < len(entries(project)) < len(before)
+
+
+def test_a_store_that_cannot_be_used_costs_time_alone(project, jobs):
+    project.run("rm", "-rf", ".kindred/store")
+    (project.root / ".kindred/store/settings.json").mkdir(parents=True)
+    done = project.snakemake("--", ONE)
+    assert jobs(done) == {"windows": 1}
+    assert "kindred: .kindred/store is not used" in done.stderr
+
+
+def test_a_forced_run_takes_nothing_from_the_store_when_it_starts(project, jobs):
+    assert "the store" not in project.run("snakemake", "-n", "--forcerun", "windows").stderr
+    done = project.snakemake("--forcerun", "windows", "--", ONE)
+    assert "the store" not in done.stderr
+    assert jobs(done) == {"windows": 1}
 
 
 def test_sizes_shows_the_store_and_prune_frees_it(project):
@@ -146,7 +167,10 @@ def test_sizes_shows_the_store_and_prune_frees_it(project):
     )
     assert 0 < left <= 2_000_000
     refusal = project.run("kindred", "prune", "--keep", "much", status=2).stderr
-    assert refusal == "kindred: --keep much: not a size; give a number with a unit, such as 5GB or 300MB\n"
+    assert (
+        refusal
+        == "kindred: --keep much: not a size; give a number with a unit, such as 5GB or 1.5GB or 300MB\n"
+    )
     before = project.hashes(*STATE)
     project.run("kindred", "prune", "--all")
     assert entries(project) == []

@@ -4,12 +4,15 @@ Nothing that lies in cache/ or results/ is touched. What goes is computed again 
 """
 
 import argparse
+import re
 
-from pydantic import ByteSize, TypeAdapter, ValidationError
+from pydantic import ByteSize, TypeAdapter
 
 from kindred.errors import KindredError
 from kindred.sizes import readable
 from kindred.store import STORE, Store
+
+_SIZE = re.compile(r"\s*\d+(\.\d+)?\s*[A-Za-z]*\s*", re.ASCII)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _size(text: str) -> int:
     try:
+        if not _SIZE.fullmatch(text):  # pydantic reads the beginning, and drops the rest
+            raise ValueError(text)
         return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError as error:
+    except ValueError as error:
         raise KindredError(
-            f"--keep {text}: not a size; give a number with a unit, such as 5GB or 300MB"
+            f"--keep {text}: not a size; give a number with a unit, such as 5GB or 1.5GB or 300MB"
         ) from error

@@ -1,6 +1,7 @@
 """The unit of every corpus: one text that knows where it came from."""
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ class Document:
     text: str
     source: str
     label: str
+
+
+def is_missing(label: object) -> bool:
+    """Whether a label stands for none: null, or NaN, which tables of numbers have for it."""
+    return label is None or (isinstance(label, float) and math.isnan(label))
 
 
 def documents_sha256(documents: Iterable[Document]) -> str:

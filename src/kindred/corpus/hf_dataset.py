@@ -1,7 +1,7 @@
 """A dataset of the Hugging Face hub, or a local folder of one, as a corpus (library: datasets)."""
 
+import json
 import logging
-import math
 import os
 import re
 import tempfile
@@ -13,7 +13,7 @@ from typing import Any
 import datasets
 
 from kindred.characters import mend_surrogates
-from kindred.corpus.document import UNLABELLED, Document
+from kindred.corpus.document import UNLABELLED, Document, is_missing
 from kindred.errors import KindredError
 from kindred.folders import folder_files, log_left_out
 
@@ -97,8 +97,7 @@ def _load(path: str, name: str | None, split: str, scratch: Path | None, stack: 
     folder = Path(path)
     try:
         if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
-            saved = datasets.load_from_disk(path)
-            return _select(saved if isinstance(saved, dict) else {_name_of(saved): saved}, split)
+            return _select(_load_saved(folder), split)
         if folder.is_dir():
             return _load_data_files(folder, name, split, stack.enter_context(_temporary(scratch)))
         return datasets.load_dataset(path, name, split=split)
@@ -106,6 +105,32 @@ def _load(path: str, name: str | None, split: str, scratch: Path | None, stack: 
         raise KindredError(
             f"corpus: dataset {path}, split {split}, could not be loaded: {_reason(error)}"
         ) from error
+
+
+def _load_saved(folder: Path) -> dict[str, Any]:
+    """Load the splits of a folder of ``save_to_disk``, and of nothing outside of it, by name.
+
+    An empty split has no file, which the library does not read.
+    """
+    if not (folder / "dataset_dict.json").exists():
+        saved = _load_one(folder)
+        return {_name_of(saved): saved}
+    names = json.loads((folder / "dataset_dict.json").read_bytes())["splits"]
+    return {name: _load_one(folder / name) for name in names}
+
+
+def _load_one(folder: Path) -> Any:
+    files = [entry["filename"] for entry in json.loads((folder / "state.json").read_bytes())["_data_files"]]
+    for file in files:
+        if not _absolute(folder / file).is_relative_to(_absolute(folder)):
+            raise ValueError(
+                f"{folder / 'state.json'} takes {file}, which does not lie in it; put all files into one folder"
+            )
+    if files:
+        return datasets.load_from_disk(str(folder))
+    info = datasets.DatasetInfo.from_directory(str(folder))
+    empty: dict[str, list[object]] = {column: [] for column in info.features or {}}
+    return datasets.Dataset.from_dict(empty, features=info.features)
 
 
 def _load_data_files(folder: Path, name: str | None, split: str, cache: str) -> Any:
@@ -169,11 +194,7 @@ def _label_names(feature: object, values: list[Any]) -> list[str]:
     """
     if isinstance(feature, datasets.ClassLabel):
         return [UNLABELLED if value is None or value < 0 else feature.int2str(value) for value in values]
-    return [UNLABELLED if _is_missing(value) else str(value) for value in values]
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return [UNLABELLED if is_missing(value) else str(value) for value in values]
 
 
 def _reason(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kindred.characters import mend_surrogates, readable_name
-from kindred.corpus.document import UNLABELLED, Document
+from kindred.corpus.document import UNLABELLED, Document, is_missing
 from kindred.errors import KindredError
 from kindred.folders import log_left_out, walk_folder
 
@@ -21,10 +21,10 @@ def read_text_files(
     """Read a folder's .txt and .jsonl files, those of its sub-folders and behind links included, sorted by path.
 
     The label is the name of the folder that a file lies in; a line of JSON may set its own. Sources are relative to the
-    folder given. Empty texts are left out. Line ends of Windows (and lone carriage returns) of a .txt file become line
-    feeds, a byte order mark is taken off, and half a surrogate pair that a line of JSON spells becomes U+FFFD, which is
-    logged; nothing else of a text is changed. What is left out is logged by name. One document is in memory at a time:
-    a whole .txt file, or one line of JSON.
+    folder given. Texts of white space alone are left out, and their number is logged. Line ends of Windows (and lone
+    carriage returns) of a .txt file become line feeds, a byte order mark is taken off, and half a surrogate pair that a
+    line of JSON spells becomes U+FFFD, which is logged; nothing else of a text is changed. Files that are left out are
+    logged by name. One document is in memory at a time: a whole .txt file, or one line of JSON.
 
     Args:
         folder: The folder.
@@ -72,11 +72,12 @@ def _found(folder: Path) -> tuple[list[Path], list[Path]]:
 
 @dataclass
 class _Reader:
-    """Reads files, and counts the texts that had to be mended."""
+    """Reads files, and notes the places of texts that had to be mended, or hold nothing."""
 
     text_key: str
     label_key: str | None
-    mended: list[str] = field(default_factory=list)  # their places
+    mended: list[str] = field(default_factory=list)
+    blank: list[str] = field(default_factory=list)
 
     def read(self, path: Path, source: str) -> Iterator[Document]:
         """Yield the documents of one file."""
@@ -88,6 +89,8 @@ class _Reader:
                 content = path.read_text(encoding="utf-8-sig")
                 if content.strip():
                     yield Document(content, source, label)
+                else:
+                    self.blank.append(shown)
                 return
             with path.open(encoding="utf-8-sig", newline="\n") as file:
                 for number, line in enumerate(file, start=1):
@@ -96,6 +99,8 @@ class _Reader:
                         text, own = self._parse(line, place, label)
                         if text.strip():
                             yield Document(text, f"{source}::{number}", own)
+                        else:
+                            self.blank.append(place)
         except OSError as error:
             raise KindredError(f"{shown}: cannot be read ({error.strerror})") from error
         except UnicodeDecodeError as error:
@@ -104,7 +109,13 @@ class _Reader:
             ) from error
 
     def report(self) -> None:
-        """Log how many texts were mended, and where the first one stands."""
+        """Log how many texts were mended or left out, and where the first one stands."""
+        if self.blank:
+            logging.warning(
+                "corpus.path: %d texts hold nothing but white space and were left out (the first: %s)",
+                len(self.blank),
+                self.blank[0],
+            )
         if self.mended:
             logging.warning(
                 "corpus.path: %d texts or labels spell half of a surrogate pair, which is no character and became "
@@ -126,7 +137,7 @@ class _Reader:
                 "the key)"
             )
         own = record.get("label" if self.label_key is None else self.label_key)
-        if own is None:
+        if is_missing(own):
             own = label if self.label_key is None else UNLABELLED
         found = record[self.text_key], own if isinstance(own, str) else json.dumps(own, ensure_ascii=False)
         mended = mend_surrogates(found[0]), mend_surrogates(found[1])

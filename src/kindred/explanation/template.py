@@ -2,9 +2,11 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
 from transformers import PreTrainedTokenizerBase
 
+from kindred.characters import mend_surrogates
 from kindred.errors import KindredError
 from kindred.models.tokenizer import special_tokens
 
@@ -58,6 +60,11 @@ TEMPLATES = {
 
 # The second is for tokenizers that join a quotation mark and the letter after it.
 _PLACEHOLDERS = ("X", " X")
+# The moment that a chat template is told it is, so that a prompt does not depend on the day of the run. (Llama 3's own
+# template names this day where it has no clock.)
+_NOW = datetime(2024, 7, 26)
+_CLOCK = "strftime_now"
+_TIME_CODES = [f"%{flag}{letter}" for flag in ("", "-") for letter in "aAwdbBmyYHIpMSfjUWcxXGuVDFTRe"]
 _CHAT_TEMPLATE_ADVICE = (
     "correct or remove it (chat_template.jinja, or chat_template in tokenizer_config.json)"
 )
@@ -87,7 +94,7 @@ def build_prompt(tokenizer: PreTrainedTokenizerBase, template: str) -> Placehold
             return PlaceholderPrompt(template, placeholder, text, token_ids, positions)
     if tokenizer.chat_template and expected != text.count("X"):
         raise KindredError(
-            f"the chat template of the model {tokenizer.name_or_path!r} does not give the question as it is: X stands "
+            f"the chat template of the model {tokenizer.name_or_path!r} does not give the question alone: X stands "
             f"{text.count('X')} times in the prompt instead of {expected} (it begins {text[:60]!r}); "
             f"{_CHAT_TEMPLATE_ADVICE}"
         )
@@ -95,6 +102,17 @@ def build_prompt(tokenizer: PreTrainedTokenizerBase, template: str) -> Placehold
         f"tokenizer {tokenizer.name_or_path!r} does not make the placeholder X a token of its own at all "
         f"{expected} places of template {template!r}; choose another explanation.template or another model"
     )
+
+
+def _without_clock(chat_template: str) -> str:
+    """Return a chat template in which the function that tells the time always tells the same one.
+
+    The library hands no function to a template, so this one is a macro before it.
+    """
+    if _CLOCK not in chat_template:
+        return chat_template
+    filters = "".join(f"|replace('{code}', '{_NOW.strftime(code)}')" for code in _TIME_CODES)
+    return f"{{%- macro {_CLOCK}(format) -%}}{{{{ format{filters} }}}}{{%- endmacro %}}{chat_template}"
 
 
 def _warn_without_bos(tokenizer: PreTrainedTokenizerBase, token_ids: tuple[int, ...]) -> None:
@@ -114,13 +132,23 @@ def _tokenize(
     if tokenizer.chat_template:
         message = [{"role": "user", "content": question}]
         try:
-            chat = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+            chat = tokenizer.apply_chat_template(
+                message,
+                tokenize=False,
+                add_generation_prompt=True,
+                chat_template=_without_clock(tokenizer.get_chat_template()),
+            )
         except Exception as error:  # a template is a program of the model's maker, and may fail in any way
             raise KindredError(
                 f"the chat template of the model {tokenizer.name_or_path!r} does not take a single question from the "
                 f"user: {type(error).__name__}: {error}; {_CHAT_TEMPLATE_ADVICE}"
             ) from error
-        text = str(chat) + answer
+        if question not in chat:
+            raise KindredError(
+                f"the chat template of the model {tokenizer.name_or_path!r} does not give the question as it is: it "
+                f"makes {chat[:200]!r} of {question!r}; {_CHAT_TEMPLATE_ADVICE}"
+            )
+        text = mend_surrogates(chat) + answer
         bos = []  # the chat template writes its own
     else:
         text = f"{question}\n{answer}"

@@ -10,7 +10,14 @@ from kindred.params.releases import find_release, release_names
 from kindred.params.saes import FolderSae, SaeLensSae, SaeParams
 from kindred.params.sections import Params
 from kindred.params.sites import SUPPORTED, parse_site, site_within
-from kindred.params.sources import ModelFacts, SaeFacts, SourceError, read_model, read_sae
+from kindred.params.sources import (
+    ModelFacts,
+    SaeFacts,
+    SourceError,
+    check_embedder,
+    read_model,
+    read_sae,
+)
 
 # The folder of shipped models: a missing folder below it is no hub name, though it looks like one.
 SHIPPED = "models"
@@ -65,10 +72,16 @@ def _missing_folder(key: Key, source: str, root: Path) -> Problem:
     return Problem(key, source, f"no such folder{hint}", f"an existing folder{advice}")
 
 
+def _no_folder(key: Key, source: str) -> Problem:
+    return Problem(key, source, "a file, not a folder", "an existing folder")
+
+
 def _model(params: Params, root: Path, problems: list[Problem]) -> ModelFacts | None:
     key, source = ("model", "source"), params.model.source
     if not (root / source).is_dir():
-        if looks_local(source):
+        if (root / source).exists():
+            problems.append(_no_folder(key, source))
+        elif looks_local(source):
             problems.append(_missing_folder(key, source, root))
         return None
     problems += _revision(("model", "revision"), params.model.revision, source)
@@ -96,6 +109,9 @@ def _sae(name: str, entry: SaeParams, root: Path, problems: list[Problem]) -> Sa
             return read_sae(folder, entry)
         except SourceError as error:
             problems.append(Problem(key, entry.path, str(error)))
+        return SaeFacts()
+    if folder.exists():
+        problems.append(_no_folder(key, entry.path))
         return SaeFacts()
     if isinstance(entry, FolderSae) or looks_local(entry.path):
         problems.append(_missing_folder(key, entry.path, root))
@@ -174,7 +190,17 @@ def _pairs(params: Params, saes: dict[str, SaeFacts]) -> Iterator[Problem]:
 def _other_paths(params: Params, root: Path) -> Iterator[Problem]:
     corpus, embedder = params.corpus, params.scoring.embedder
     must_be_local = corpus.path is not None and (corpus.source == "text_files" or looks_local(corpus.path))
-    if corpus.path is not None and must_be_local and not (root / corpus.path).is_dir():
-        yield _missing_folder(("corpus", "path"), corpus.path, root)
-    if looks_local(embedder) and not (root / embedder).is_dir():
-        yield _missing_folder(("scoring", "embedder"), embedder, root)
+    places = [(("scoring", "embedder"), embedder, looks_local(embedder))]
+    if corpus.path is not None:
+        places.append((("corpus", "path"), corpus.path, must_be_local))
+    for key, source, is_local in places:
+        if not (root / source).is_dir():
+            if (root / source).exists():
+                yield _no_folder(key, source)
+            elif is_local:
+                yield _missing_folder(key, source, root)
+    if (root / embedder).is_dir():
+        try:
+            check_embedder(root / embedder)
+        except SourceError as error:
+            yield Problem(("scoring", "embedder"), embedder, str(error))

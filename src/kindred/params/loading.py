@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
+from kindred.characters import readable_name
 from kindred.errors import KindredError
 from kindred.params.combinations import combination_problems
 from kindred.params.problems import Origins, did_you_mean, refuse, shown
 from kindred.params.reading import read_mapping
 from kindred.params.refusals import problems_of
-from kindred.params.sections import Params
+from kindred.params.sections import NAME, Params
+from kindred.params.two_readers import ambiguous_lines
 
 EXPERIMENTS = Path("experiments")
 NO_OVERLAY = "default"
@@ -37,8 +40,28 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 
 
 def available_experiments(experiments: Path = EXPERIMENTS) -> list[str]:
-    """The names that `experiment` may take: default, and each overlay in the folder."""
-    return [NO_OVERLAY, *sorted(overlay.stem for overlay in experiments.glob("*.yaml"))]
+    """The names that `experiment` may take: default, and each overlay in the folder.
+
+    Raises:
+        KindredError: if an overlay has a name that cannot be chosen.
+    """
+    found = sorted(file.stem for file in experiments.glob("*.yaml") if not file.name.startswith("."))
+    for name in found:
+        fault = _unfit(name)
+        if fault:
+            raise KindredError(f"{experiments / readable_name(name)}.yaml: {fault}; rename the file")
+    return [NO_OVERLAY, *found]
+
+
+def _unfit(name: str) -> str | None:
+    """Why an overlay cannot be chosen by its name; None if it can."""
+    if name == NO_OVERLAY:
+        return f"{NO_OVERLAY} stands for no overlay at all"
+    if not NAME.fullmatch(name):
+        return "an overlay's name is made of letters, digits, dots, hyphens and underscores"
+    if not isinstance(yaml.safe_load(name), str) or ambiguous_lines(f"experiment: {name}"):
+        return f"YAML reads the name {name} as something other than text"
+    return None
 
 
 def load_params(path: Path, *, experiment: str | None = None, experiments: Path = EXPERIMENTS) -> Params:
@@ -79,9 +102,9 @@ def origins_of(params: Params, path: Path, experiments: Path = EXPERIMENTS) -> O
 
 
 def _origins(path: Path, chosen: object, experiments: Path, *, source: Path | str) -> Origins:
+    known = available_experiments(experiments)
     if chosen == NO_OVERLAY:
         return Origins(path, None, {})
-    known = available_experiments(experiments)
     if chosen not in known:
         fault = f"unknown experiment{did_you_mean(chosen, known)} (allowed: {', '.join(known)})"
         raise KindredError(f"{source}: experiment = {shown(chosen)}: {fault}")

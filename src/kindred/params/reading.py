@@ -9,6 +9,8 @@ import yaml
 from kindred.errors import KindredError
 from kindred.params.two_readers import MERGE_TAG, ambiguous_lines
 
+_MOST_VALUES = 1_000_000  # a few lines of aliases of aliases stand for more than any memory holds
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice, of which YAML would keep the last, or that is no text."""
@@ -66,7 +68,27 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise KindredError(f"{path}: lists or mappings are nested too deep to be read") from error
     if not isinstance(values, dict):
         raise KindredError(f"{path}: holds no mapping of keys to values")
+    if _n_values(path, values, (), {}) > _MOST_VALUES:
+        raise KindredError(
+            f"{path}: holds more than {_MOST_VALUES:,} values, with its aliases (*name) written out"
+        )
     ambiguous = ambiguous_lines(text)
     if ambiguous:
         raise KindredError("\n".join(f"{path}, {line}" for line in ambiguous))
     return values
+
+
+def _n_values(path: Path, value: object, above: tuple[int, ...], known: dict[int, int]) -> int:
+    """Count the values of a list or mapping with its aliases (`*name`) written out.
+
+    Raises:
+        KindredError: a list or mapping holds itself, by an alias (`&a [*a]`).
+    """
+    if id(value) in above:
+        raise KindredError(f"{path}: a list or mapping holds itself, by an alias (*name); write it out")
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_n_values(path, each, (*above, id(value)), known) for each in inner)
+    return known[id(value)]

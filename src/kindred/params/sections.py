@@ -1,5 +1,6 @@
 """The sections of params.yaml, one frozen model per step; values live in params.yaml alone (no defaults)."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,7 +9,8 @@ from kindred.arithmetic import Arithmetic
 from kindred.params.saes import SaeParams, Text
 
 # An SAE's or pair's name is a folder name and a Snakemake wildcard, so it must hold no separator.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 Count = Annotated[int, Field(ge=1)]
 CountFromZero = Annotated[int, Field(ge=0)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]

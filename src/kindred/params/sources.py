@@ -150,9 +150,31 @@ def _check_model_weights(folder: Path) -> None:
     shards = _read_json(index).get("weight_map")
     if not isinstance(shards, dict):
         raise SourceError(f"{index} holds no weight_map")
+    outside = sorted(name for name in map(str, shards.values()) if _leads_out(name))
+    if outside:
+        raise SourceError(f"{index} names weights outside of the folder: {outside[0]}; put all files into it")
     missing = sorted({str(name) for name in shards.values() if not (folder / str(name)).is_file()})
     if missing:
         raise SourceError(f"{folder} lacks weights that {index.name} lists: {', '.join(missing)}")
+
+
+def _leads_out(name: str) -> bool:
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
+def check_embedder(folder: Path) -> None:
+    """See that an embedder's folder names no weights outside of it, which would be read and not hashed.
+
+    Raises:
+        SourceError: if it does.
+    """
+    for index in sorted(path for name in _INDEXES for path in folder.rglob(name)):
+        shards = _read_json(index).get("weight_map")
+        outside = sorted(name for name in map(str, (shards or {}).values()) if _leads_out(name))
+        if outside:
+            raise SourceError(
+                f"{index} names weights outside of the folder: {outside[0]}; put all files into it"
+            )
 
 
 def _check_safetensors(file: Path, d_model: int, d_sae: int | None) -> None:

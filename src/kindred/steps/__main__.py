@@ -36,7 +36,7 @@ def main() -> None:
 
 def _is_taken(params: Path, out: Path, store: Store) -> bool:
     """Whether the artefact is in place now, from the store. What is wrong is left to the step, which says it."""
-    if not store.settings.takes:
+    if not store.settings.gives:
         return False
     try:
         hold_work()

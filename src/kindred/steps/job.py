@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from kindred.arithmetic import settle
 from kindred.artefacts.writing import writing
 from kindred.errors import KindredError, NoRoomError, file_errors
-from kindred.lineage import Lineage
+from kindred.lineage import Lineage, first_difference
 from kindred.memory import steps as memory
 from kindred.memory.estimate import refuse_excess
 from kindred.params import Params
@@ -58,9 +58,9 @@ class Job:
         self._step, self.identity = self._lineage.artefacts[out]
         for argument, folders in paths.items():
             self._refuse_other_steps(argument, folders)
-        self._lineage.sources(
-            self._step
-        )  # of now: the code that is loaded, whatever is edited while the job runs
+        # Of now: what is read and run from here on, whatever is edited or replaced while the job runs.
+        self._lineage.sources(self._step)
+        self._settings = self._lineage.settings(self._step, self.identity)
         self._inputs: dict[str, str] = {}
         self._started = time.monotonic()
         self._reported = self._started
@@ -89,10 +89,24 @@ class Job:
 
     @contextmanager
     def write(self) -> Iterator[Path]:
-        """Give the folder to write the artefact into; it takes its place only when whole."""
+        """Give the folder to write the artefact into; it takes its place only when whole.
+
+        Raises:
+            KindredError: a model, SAE, embedder or text was replaced while the job ran.
+        """
         made = self._lineage.made(self._step, self.identity, dict(sorted(self._inputs.items())))
         with writing(self.out, made, self._keep) as directory:
             yield directory
+            self._refuse_replaced()
+
+    def _refuse_replaced(self) -> None:
+        now = self._step.settings(self.params, self.identity)
+        difference = first_difference(self._settings, now)
+        if difference:
+            raise KindredError(
+                f"{self.out}: what it is made from was replaced while the job ran, so nobody knows which of the two "
+                f"was read ({difference}); run again"
+            )
 
     def _keep(self, folder: Path) -> None:
         if self.store is not None:

@@ -191,3 +191,26 @@ def test_a_saved_dataset_that_is_cut_off_or_not_whole(folders):
     for form in ("unnamed", "named"):
         with pytest.raises(KindredError, match=f"{form}, split train, could not be loaded"):
             texts(folders[form], "train")
+
+
+@pytest.mark.parametrize("form", ["unnamed", "named"])
+def test_a_saved_dataset_with_files_outside_of_it_is_refused(folders, tmp_path, form):
+    state = next(folders[form].rglob("state.json"))
+    arrow = next(state.parent.glob("*.arrow"))
+    arrow.rename(tmp_path / "elsewhere.arrow")
+    for name in (
+        os.path.relpath(tmp_path / "elsewhere.arrow", state.parent),
+        str(tmp_path / "elsewhere.arrow"),
+    ):
+        state.write_text(json.dumps({**json.loads(state.read_text()), "_data_files": [{"filename": name}]}))
+        with pytest.raises(KindredError, match=r"elsewhere\.arrow, which does not lie in it"):
+            texts(folders[form], "train")
+
+
+def test_an_empty_split_beside_others_is_no_fault(tmp_path):
+    rows = datasets.Dataset.from_dict({"text": ["One."]})
+    datasets.DatasetDict({"train": rows, "test": rows.select([])}).save_to_disk(str(tmp_path / "saved"))
+    assert texts(tmp_path / "saved", "train") == ["One."]
+    assert texts(tmp_path / "saved", "all") == ["One."]
+    with pytest.raises(KindredError, match="split test, holds no text"):
+        texts(tmp_path / "saved", "test")

@@ -102,10 +102,10 @@ def test_what_is_left_out_is_named(folder, caplog):
         (folder / f"{number}.csv").write_text("a,b")
     with caplog.at_level(logging.WARNING):
         list(read_text_files(folder))
-    (message,) = caplog.messages
-    assert message.endswith(
+    assert caplog.messages[0].endswith(
         "left out (only .txt and .jsonl files are read): 0.csv, 1.csv, 2.csv, 3.csv, mail/gone.txt and 1 more"
     )
+    assert "1 texts hold nothing but white space and were left out (the first: " in caplog.messages[1]
 
 
 def test_keys_of_text_and_label(tmp_path):
@@ -157,3 +157,20 @@ def test_the_files_that_are_read_are_listed(folder):
     listed = {path.relative_to(folder).as_posix() for path in text_paths(folder)}
     assert listed - read == {"news/empty.txt"}
     assert read <= listed
+
+
+def test_texts_of_white_space_alone_are_counted(tmp_path, caplog):
+    (tmp_path / "a.txt").write_text("\ufeff \n\x0c")
+    (tmp_path / "b.txt").write_text("Words.")
+    (tmp_path / "c.jsonl").write_text('{"text": ""}\n{"text": "More."}\n')
+    with caplog.at_level(logging.WARNING):
+        assert [document.text for document in read_text_files(tmp_path)] == ["Words.", "More."]
+    (told,) = caplog.messages
+    assert "2 texts hold nothing but white space and were left out (the first: " in told
+    assert "a.txt" in told
+
+
+def test_a_label_that_is_not_a_number_is_missing(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"text": "One.", "label": NaN, "topic": NaN}')
+    assert [document.label for document in read_text_files(tmp_path)] == [tmp_path.name]
+    assert [document.label for document in read_text_files(tmp_path, label_key="topic")] == ["unlabelled"]

@@ -98,7 +98,14 @@ def test_a_chat_template_that_fails_is_named(chat_template: str, reason: str) ->
 
 
 @pytest.mark.parametrize(
-    "chat_template", ["{{ bos_token }}hello ", "{{ bos_token }}X: {{ messages[0].content }}"]
+    "chat_template",
+    [
+        "{{ bos_token }}hello ",
+        "{{ bos_token }}X: {{ messages[0].content }}",
+        "{{ bos_token }}{{ messages[0].content | upper }}",
+        "{{ bos_token }}{{ messages[0].content[:-1] }}",
+        "{{ bos_token }}{{ messages[0].content | e }}",
+    ],
 )
 def test_a_chat_template_that_changes_the_question_is_named(chat_template: str) -> None:
     with pytest.raises(
@@ -114,3 +121,22 @@ def test_a_chat_template_without_bos_is_a_warning(
     build_prompt(chatting(begin + "[{{ messages[0].content }}] "), "meaning")
     assert len(caplog.messages) == n_warnings
     assert all("'models/chatty' writes no BOS" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024"),
+        ("{%- if strftime_now is defined %}{{ strftime_now('%A, %-d %B %Y, %H:%M:%S.%f') }}{% endif %}",
+         "Friday, 26 July 2024, 00:00:00.000000"),
+        ("{% macro day() %}{{ strftime_now(format='%Y-%m-%d') }}{% endmacro %}{{ day() }}", "2024-07-26"),
+    ],
+)  # fmt: skip
+def test_a_prompt_does_not_depend_on_the_day(code: str, told: str) -> None:
+    prompt = build_prompt(chatting(code + "{{ bos_token }}{{ messages[0].content }} "), "meaning")
+    assert prompt.text.startswith(f"{told}<|bos|>What is the meaning")
+
+
+def test_half_a_surrogate_pair_of_a_chat_template_becomes_one_character() -> None:
+    prompt = build_prompt(chatting(r"{{ bos_token }}{{ '\ud83d' }} {{ messages[0].content }} "), "meaning")
+    assert prompt.text.startswith("<|bos|>\N{REPLACEMENT CHARACTER} What is")

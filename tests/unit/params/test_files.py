@@ -105,6 +105,31 @@ class TestModel:
             'params.yaml: model.source = "models/docs-lm": models/docs-lm/config.json is missing'
         ]
 
+    @pytest.mark.parametrize("place", ["../elsewhere/one.safetensors", "/elsewhere/one.safetensors"])
+    def test_weights_outside_of_the_folder_are_refused(
+        self, write: Write, values: Values, world: Path, place: str
+    ) -> None:
+        folder = world / "models/docs-lm"
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": place}}))
+        (world / "embedder/0").mkdir(parents=True)
+        (world / "embedder/0/model.safetensors.index.json").write_text(
+            json.dumps({"weight_map": {"a": place}})
+        )
+        values["scoring"]["embedder"] = "embedder"
+        told = problems(write, values)
+        for key, line in zip(("model.source", "scoring.embedder"), told, strict=True):
+            assert line.startswith(f"params.yaml: {key} = ")
+            assert f"names weights outside of the folder: {place}; put all files into it" in line
+
+    def test_a_file_is_no_folder(self, write: Write, values: Values, world: Path) -> None:
+        values["model"]["source"] = values["scoring"]["embedder"] = "models/docs-lm/config.json"
+        values["corpus"] |= {"source": "hf_dataset", "path": "models/docs-lm/config.json"}
+        values["saes"]["f"] = {"loader": "sparsify", "path": "models/docs-lm/config.json"}
+        for key in ("model.source", "saes.f.path", "scoring.embedder", "corpus.path"):
+            start = f'params.yaml: {key} = "models/docs-lm/config.json": a file, not a folder'
+            assert any(line.startswith(start) for line in problems(write, values)), key
+
     def test_a_config_without_depth_is_named(self, write: Write, values: Values, world: Path) -> None:
         (world / "models/docs-lm/config.json").write_text("{}")
         assert "holds none of num_hidden_layers, n_layer" in problems(write, values)[0]

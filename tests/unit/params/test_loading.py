@@ -298,3 +298,42 @@ def test_merging_is_idempotent_and_the_overlay_wins(base: Values, overlay: Value
     for key, value in overlay.items():
         if key == "saes" or not isinstance(value, dict):
             assert once[key] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("default", "default stands for no overlay at all"),
+        ("2024", "YAML reads the name 2024 as something other than text"),
+        ("1e3", "YAML reads the name 1e3 as something other than text"),
+        ("no", "YAML reads the name no as something other than text"),
+        ("a b", "an overlay's name is made of letters"),
+        ("n" * 101, "an overlay's name is made of letters"),
+    ],
+)
+def test_an_overlay_that_cannot_be_chosen_is_named(
+    write: Write, values: Values, tmp_path: Path, name: str, reason: str
+) -> None:
+    folder = tmp_path / "experiments"
+    folder.mkdir(exist_ok=True)
+    (folder / f".{name}.yaml").write_text("seed: 1")  # of an editor
+    assert isinstance(load_params(write(values), experiments=folder), Params)
+    (folder / f"{name}.yaml").write_text("seed: 1")
+    with pytest.raises(KindredError, match=rf"{name}\.yaml: {reason}.*; rename the file"):
+        load_params(write(values), experiments=folder)
+
+
+def test_a_name_too_long_for_a_folder_is_refused(write: Write, values: Values) -> None:
+    values["pairs"] = {"m" * 300: ["docs-0", "docs-1"]}
+    assert message(write, values).startswith("params.yaml: pairs")
+
+
+def test_a_list_that_holds_itself_is_named(tmp_path: Path) -> None:
+    for text in ("x: &a [*a]", "x: &a {y: [*a]}"):
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(KindredError, match="a list or mapping holds itself, by an alias"):
+            load_params(tmp_path / "params.yaml")
+    doubled = "".join(f"k{n}: &k{n} [*k{n - 1}, *k{n - 1}]\n" for n in range(1, 60))
+    (tmp_path / "params.yaml").write_text(f"k0: &k0 [1]\n{doubled}")
+    with pytest.raises(KindredError, match="holds more than 1,000,000 values"):
+        load_params(tmp_path / "params.yaml")

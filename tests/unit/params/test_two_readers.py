@@ -95,11 +95,6 @@ def test_a_value_that_no_reader_takes_is_refused_by_line(tmp_path: Path, text: s
     assert expected in refusal(tmp_path / "params.yaml", text)
 
 
-def test_a_list_that_holds_itself_ends(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("a: &a [*a]\n")
-    assert list(read_mapping(tmp_path / "params.yaml")) == ["a"]
-
-
 def test_an_overlay_is_held_to_the_same(tmp_path: Path, repository: Path) -> None:
     overlay = tmp_path / "old.yaml"
     overlay.write_text("tokens:\n  pack: no\n")

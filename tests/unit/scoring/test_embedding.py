@@ -156,9 +156,23 @@ def not_a_number(folder):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def reads(n_tokens):
+    """Let an embedder state another limit."""
+
+    def change(folder):
+        config = folder / "sentence_bert_config.json"
+        config.write_text(json.dumps({**json.loads(config.read_text()), "max_seq_length": n_tokens}))
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
+        (reads(2000), "2000 tokens, but a text of that length fails"),
+        (reads(513), "513 tokens, but a text of that length fails"),
+        (reads(0), "of 0 tokens leaves none"),
+        (reads(2), "of 2 tokens leaves none"),
         (without_tokenizer, "no tokenizer"),
         (cut_off, "incomplete"),
         (of_other_shape, "mismatched"),
