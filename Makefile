@@ -10,7 +10,7 @@ IN_ENVIRONMENT := PATH="$(CURDIR)/$(BIN):$$PATH"
 tables: $(VENV)/.complete
 	$(IN_ENVIRONMENT) snakemake --cores $(CORES) results/tables results/figures results/report
 
-# Compares the tables with those that git holds: make verify AGAINST=default-1
+# Compares the tables with those that git holds: make verify AGAINST=default-2
 verify: $(VENV)/.complete
 	$(IN_ENVIRONMENT) kindred verify $(if $(AGAINST),--against $(AGAINST))
 
