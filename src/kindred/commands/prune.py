@@ -12,7 +12,7 @@ from kindred.errors import KindredError
 from kindred.sizes import readable
 from kindred.store import STORE, Store
 
-_SIZE = re.compile(r"\s*\d+(\.\d+)?\s*[A-Za-z]*\s*", re.ASCII)
+_SIZE = re.compile(r"\s*\d+(\.\d+)?\s*[A-Za-z]+\s*", re.ASCII)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
