@@ -44,10 +44,12 @@ FORCES = any(
     for argument in sys.argv[1:]
 )
 # Of the profile, or of --resources on the command line.
-STORE_MB = workflow.resource_settings.resources.get("store_mb")
+# A job of a cluster, which only reads the params, is given none.
+STORE_MB = getattr(workflow.resource_settings.resources.get("store_mb"), "value", None)
 STORE_SETTINGS = StoreSettings(
-    limit_mb=STORE_MB.value if STORE_MB else DEFAULT_LIMIT_MB, takes=not FORCES
+    limit_mb=DEFAULT_LIMIT_MB if STORE_MB is None else STORE_MB, takes=not FORCES
 )
+
 
 try:
     check_config(config, PIPELINE_KEYS)
