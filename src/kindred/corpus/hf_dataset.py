@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -121,11 +121,7 @@ def _load_saved(folder: Path) -> dict[str, Any]:
 
 def _load_one(folder: Path) -> Any:
     files = [entry["filename"] for entry in json.loads((folder / "state.json").read_bytes())["_data_files"]]
-    for file in files:
-        if not _absolute(folder / file).is_relative_to(_absolute(folder)):
-            raise ValueError(
-                f"{folder / 'state.json'} takes {file}, which does not lie in it; put all files into one folder"
-            )
+    _refuse_outside(map(folder.joinpath, files), folder)
     if files:
         return datasets.load_from_disk(str(folder))
     info = datasets.DatasetInfo.from_directory(str(folder))
@@ -141,14 +137,19 @@ def _load_data_files(folder: Path, name: str | None, split: str, cache: str) -> 
     """
     builder = datasets.load_dataset_builder(str(folder), name, cache_dir=cache)
     files = {_absolute(file) for files in (builder.config.data_files or {}).values() for file in files}
-    outside = sorted(file for file in files if not file.is_relative_to(_absolute(folder)))
-    if outside:
-        raise ValueError(f"it takes {outside[0]}, which does not lie in it; put all files into one folder")
+    _refuse_outside(files, folder)
     log_left_out(
         [path for path in folder_files(folder) if _absolute(path) not in files], folder, "no data of it"
     )
     builder.download_and_prepare()
     return builder.as_dataset(split=split)
+
+
+def _refuse_outside(files: Iterable[Path], folder: Path) -> None:
+    """Raise ValueError if a dataset takes a file that does not lie in its folder, and so is not hashed."""
+    for file in sorted(map(_absolute, files)):
+        if not file.is_relative_to(_absolute(folder)):
+            raise ValueError(f"it takes {file}, which does not lie in it; put all files into one folder")
 
 
 def _absolute(path: str | Path) -> Path:

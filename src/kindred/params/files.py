@@ -72,17 +72,18 @@ def _missing_folder(key: Key, source: str, root: Path) -> Problem:
     return Problem(key, source, f"no such folder{hint}", f"an existing folder{advice}")
 
 
-def _no_folder(key: Key, source: str) -> Problem:
-    return Problem(key, source, "a file, not a folder", "an existing folder")
+def _no_folder(key: Key, source: str, root: Path, *, is_local: bool) -> Iterator[Problem]:
+    """What is wrong with a source that is no folder; nothing if it may be the name of something on a hub."""
+    if (root / source).exists():
+        yield Problem(key, source, "a file, not a folder", "an existing folder")
+    elif is_local:
+        yield _missing_folder(key, source, root)
 
 
 def _model(params: Params, root: Path, problems: list[Problem]) -> ModelFacts | None:
     key, source = ("model", "source"), params.model.source
     if not (root / source).is_dir():
-        if (root / source).exists():
-            problems.append(_no_folder(key, source))
-        elif looks_local(source):
-            problems.append(_missing_folder(key, source, root))
+        problems += _no_folder(key, source, root, is_local=looks_local(source))
         return None
     problems += _revision(("model", "revision"), params.model.revision, source)
     try:
@@ -110,11 +111,9 @@ def _sae(name: str, entry: SaeParams, root: Path, problems: list[Problem]) -> Sa
         except SourceError as error:
             problems.append(Problem(key, entry.path, str(error)))
         return SaeFacts()
-    if folder.exists():
-        problems.append(_no_folder(key, entry.path))
-        return SaeFacts()
-    if isinstance(entry, FolderSae) or looks_local(entry.path):
-        problems.append(_missing_folder(key, entry.path, root))
+    is_local = isinstance(entry, FolderSae) or looks_local(entry.path)
+    problems += _no_folder(key, entry.path, root, is_local=is_local)
+    if isinstance(entry, FolderSae) or is_local or folder.exists():
         return SaeFacts()
     hook, field = (
         (entry.hookpoint, "hookpoint") if entry.loader == "sparsify" else (entry.hook_point, "hook_point")
@@ -195,10 +194,7 @@ def _other_paths(params: Params, root: Path) -> Iterator[Problem]:
         places.append((("corpus", "path"), corpus.path, must_be_local))
     for key, source, is_local in places:
         if not (root / source).is_dir():
-            if (root / source).exists():
-                yield _no_folder(key, source)
-            elif is_local:
-                yield _missing_folder(key, source, root)
+            yield from _no_folder(key, source, root, is_local=is_local)
     if (root / embedder).is_dir():
         try:
             check_embedder(root / embedder)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kindred.folders import folder_files
 from kindred.params.saes import BatchTopKSae, FolderSae, SparsifySae
 from kindred.params.sites import SUPPORTED, Site, parse_site
 
@@ -147,34 +148,36 @@ def _check_model_weights(folder: Path) -> None:
     index = next((folder / name for name in _INDEXES if (folder / name).is_file()), None)
     if index is None:
         raise SourceError(f"{folder} holds no weights (allowed: {_MODEL_WEIGHTS})")
-    shards = _read_json(index).get("weight_map")
-    if not isinstance(shards, dict):
-        raise SourceError(f"{index} holds no weight_map")
-    outside = sorted(name for name in map(str, shards.values()) if _leads_out(name))
-    if outside:
-        raise SourceError(f"{index} names weights outside of the folder: {outside[0]}; put all files into it")
-    missing = sorted({str(name) for name in shards.values() if not (folder / str(name)).is_file()})
+    missing = [name for name in _shards(index) if not (folder / name).is_file()]
     if missing:
         raise SourceError(f"{folder} lacks weights that {index.name} lists: {', '.join(missing)}")
 
 
-def _leads_out(name: str) -> bool:
-    return Path(name).is_absolute() or ".." in Path(name).parts
+def _shards(index: Path) -> list[str]:
+    """List the files that an index of weights names, sorted.
+
+    Raises:
+        SourceError: if it names none, or one outside of its folder, which would be read and not hashed.
+    """
+    weight_map = _read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise SourceError(f"{index} holds no weight_map")
+    names = sorted({str(name) for name in weight_map.values()})
+    for name in names:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise SourceError(f"{index} names weights outside of the folder: {name}; put all files into it")
+    return names
 
 
 def check_embedder(folder: Path) -> None:
-    """See that an embedder's folder names no weights outside of it, which would be read and not hashed.
+    """See that no index in an embedder's folder names weights outside of it.
 
     Raises:
-        SourceError: if it does.
+        SourceError: if one does.
     """
-    for index in sorted(path for name in _INDEXES for path in folder.rglob(name)):
-        shards = _read_json(index).get("weight_map")
-        outside = sorted(name for name in map(str, (shards or {}).values()) if _leads_out(name))
-        if outside:
-            raise SourceError(
-                f"{index} names weights outside of the folder: {outside[0]}; put all files into it"
-            )
+    for file in folder_files(folder):
+        if file.name in _INDEXES:
+            _shards(file)
 
 
 def _check_safetensors(file: Path, d_model: int, d_sae: int | None) -> None:

@@ -26,6 +26,7 @@ from kindred.lineage import Lineage, first_difference
 from kindred.memory import steps as memory
 from kindred.memory.estimate import refuse_excess
 from kindred.params import Params
+from kindred.pipeline import Settings
 from kindred.provenance import write_sidecars
 from kindred.store import MEGABYTE, Store
 from kindred.workflow import SNAPSHOT, hold_work
@@ -60,7 +61,7 @@ class Job:
             self._refuse_other_steps(argument, folders)
         # Of now: what is read and run from here on, whatever is edited or replaced while the job runs.
         self._lineage.sources(self._step)
-        self._settings = self._lineage.settings(self._step, self.identity)
+        self._lineage.settings(self._step, self.identity)
         self._inputs: dict[str, str] = {}
         self._started = time.monotonic()
         self._reported = self._started
@@ -97,11 +98,10 @@ class Job:
         made = self._lineage.made(self._step, self.identity, dict(sorted(self._inputs.items())))
         with writing(self.out, made, self._keep) as directory:
             yield directory
-            self._refuse_replaced()
+            self._refuse_replaced(made.params)
 
-    def _refuse_replaced(self) -> None:
-        now = self._step.settings(self.params, self.identity)
-        difference = first_difference(self._settings, now)
+    def _refuse_replaced(self, settings: Settings) -> None:
+        difference = first_difference(settings, self._step.settings(self.params, self.identity))
         if difference:
             raise KindredError(
                 f"{self.out}: what it is made from was replaced while the job ran, so nobody knows which of the two "
